@@ -1,0 +1,412 @@
+//! Views of the past and of the future at an instant.
+//!
+//! [`History`] shows what was known at `now`; [`Outlook`] is what somebody expects after it. A
+//! policy sees the truth beyond `now` through nothing but an outlook, so "no look-ahead" is a
+//! property of these types, not of anybody's care.
+//!
+//! ```text
+//!            History              Outlook
+//!   ...-----------------------|--------------------> time
+//!                            now
+//! ```
+
+use std::sync::Arc;
+
+use rand::SeedableRng;
+use rand_distr::{Distribution, StandardNormal};
+use rand_pcg::Pcg64;
+
+use crate::intensity::IntensitySeries;
+use crate::seed;
+use crate::time::{Span, Time};
+use crate::units::GramsPerKwh;
+
+/// What was known of a zone at an instant: its past, and nothing else.
+#[derive(Clone, Copy, Debug)]
+pub struct History<'a> {
+    series: &'a IntensitySeries,
+    now: Time,
+}
+
+impl<'a> History<'a> {
+    /// The past of `series` at `now`.
+    #[must_use]
+    pub fn new(series: &'a IntensitySeries, now: Time) -> Self {
+        Self { series, now }
+    }
+
+    /// The instant of the view.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// The intensity in force now; `None` outside the trace and in a gap.
+    #[must_use]
+    pub fn latest(&self) -> Option<GramsPerKwh> {
+        self.series.at(self.now).ok()
+    }
+
+    /// Hourly means of the last `hours` full hours, oldest first, without those that are unknown.
+    /// The same whatever the step of the trace.
+    pub fn hourly(&self, hours: u32) -> impl Iterator<Item = f64> + '_ {
+        let end = self.now.floor(Span::HOUR);
+        (1..=i64::from(hours)).rev().filter_map(move |back| {
+            let from = end - Span::HOUR * back;
+            self.series.mean(from, from + Span::HOUR).ok().map(GramsPerKwh::get)
+        })
+    }
+}
+
+/// What somebody at `now` expects of one zone.
+pub trait Outlook {
+    /// The expected integral over `[from, to)` in g/kWh x hours; `None` where nothing is expected
+    /// (beyond the horizon, or the past it needs is missing).
+    fn integral_hours(&self, from: Time, to: Time) -> Option<f64>;
+}
+
+/// How a forecast is made. Each model uses only what is known at its instant, but for
+/// [`Perfect`](ForecastModel::Perfect) and the noise models, which start from the truth on purpose.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum ForecastModel {
+    /// The truth: the upper bound of what any forecast can give.
+    Perfect,
+    /// The value of now, for ever.
+    Persistence,
+    /// The value one period ago: a day (same hour yesterday) or a week.
+    Seasonal {
+        /// Length of the period.
+        period: Span,
+    },
+    /// Truth plus an independent normal error, the same at each horizon: the model of Wiesner et
+    /// al. 2021 ("Let's Wait Awhile"), for comparison with it. Kinder than real forecasts.
+    NoisyIndependent {
+        /// Standard deviation, in parts of the series' mean.
+        error: f64,
+    },
+    /// Truth plus an AR(1) error per hour of horizon, which starts at zero and grows to its
+    /// stationary spread, as issued forecasts do.
+    #[default]
+    Noisy,
+    /// The same with stated numbers.
+    NoisyAr {
+        /// Stationary standard deviation, in parts of the series' mean.
+        error: f64,
+        /// Correlation of the error from one hour to the next, 0 to below 1.
+        correlation: f64,
+    },
+    /// Forecasts as they were issued at the time.
+    Recorded(Arc<RecordedForecasts>),
+}
+
+/// Forecasts as they were issued: for each instant of issue, the expected values that follow.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RecordedForecasts {
+    /// Instant of issue and what was expected then, by instant.
+    pub issues: Vec<(Time, Issue)>,
+}
+
+/// One issued forecast: expected values after its instant.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Issue {
+    /// Start of validity and value in g/kWh, by start. Each holds until the next one.
+    pub points: Vec<(Time, f64)>,
+    /// End of the last point's validity.
+    pub end: Option<Time>,
+}
+
+/// Spread and correlation of [`ForecastModel::Noisy`]: 868,000 issued forecasts of the British grid
+/// have about 11 % mean absolute error four days ahead, falling towards real time; a normal error
+/// with that mean absolute value has a standard deviation of 0.11 / 0.798 = 0.138.
+const DEFAULT_ERROR: f64 = 0.138;
+const DEFAULT_CORRELATION: f64 = 0.95;
+
+/// The outlook of one model for one zone at one instant.
+#[derive(Debug)]
+pub struct View<'a> {
+    model: &'a ForecastModel,
+    series: &'a IntensitySeries,
+    now: Time,
+    /// Error in g/kWh of each hour after the hour of `now`; empty for models without noise.
+    errors: Vec<f64>,
+}
+
+/// Hours of noise that are drawn at most: two weeks of horizon.
+const NOISE_HOURS: i64 = 14 * 24;
+
+impl ForecastModel {
+    /// The outlook at `now`. `seed` matters to the noise models only: the same seed and hour of
+    /// issue give the same error, whoever asks and in whatever order.
+    #[must_use]
+    pub fn view<'a>(
+        &'a self,
+        series: &'a IntensitySeries,
+        now: Time,
+        seed: u64,
+        horizon: Span,
+    ) -> View<'a> {
+        let hours = (horizon.millis() / Span::HOUR.millis() + 2).clamp(0, NOISE_HOURS) as usize;
+        let errors = match *self {
+            Self::Noisy => ar_errors(series, now, seed, hours, DEFAULT_ERROR, DEFAULT_CORRELATION),
+            Self::NoisyAr { error, correlation } => {
+                ar_errors(series, now, seed, hours, error, correlation)
+            }
+            Self::NoisyIndependent { error } => independent_errors(series, now, seed, hours, error),
+            _ => Vec::new(),
+        };
+        View { model: self, series, now, errors }
+    }
+}
+
+/// The error path of one issue: e(h) = c e(h-1) + N(0, s sqrt(1 - c^2)), e(0) = 0, so that the
+/// spread at horizon h is s sqrt(1 - c^(2h)).
+fn ar_errors(
+    series: &IntensitySeries,
+    now: Time,
+    seed: u64,
+    hours: usize,
+    error: f64,
+    correlation: f64,
+) -> Vec<f64> {
+    let spread = error * series.overall_mean().get();
+    let step = spread * (1.0 - correlation * correlation).sqrt();
+    let issue = now.floor(Span::HOUR).millis() as u64;
+    let mut rng = Pcg64::seed_from_u64(seed::hash(seed, issue, 0));
+    let mut value = 0.0;
+    std::iter::repeat_with(|| {
+        let draw: f64 = StandardNormal.sample(&mut rng);
+        value = correlation * value + step * draw;
+        value
+    })
+    .take(hours)
+    .collect()
+}
+
+/// An error per hour of *validity*: each issue sees the same error for the same hour.
+fn independent_errors(
+    series: &IntensitySeries,
+    now: Time,
+    seed: u64,
+    hours: usize,
+    error: f64,
+) -> Vec<f64> {
+    let spread = error * series.overall_mean().get();
+    let first = now.floor(Span::HOUR);
+    (1..=hours as i64)
+        .map(|ahead| {
+            let valid = (first + Span::HOUR * ahead).millis() as u64;
+            let draw: f64 =
+                StandardNormal.sample(&mut Pcg64::seed_from_u64(seed::hash(seed, valid, 1)));
+            spread * draw
+        })
+        .collect()
+}
+
+impl Outlook for View<'_> {
+    fn integral_hours(&self, from: Time, to: Time) -> Option<f64> {
+        // What lies before the end of the current step is known, not forecast.
+        let past = from.max(self.now);
+        match self.model {
+            ForecastModel::Perfect => self.series.integral_hours(from, to).ok(),
+            ForecastModel::Persistence => {
+                let value = self.series.at(self.now).ok()?.get();
+                Some(value * (to - from).hours().max(0.0))
+            }
+            ForecastModel::Seasonal { period } => self.seasonal(from, to, *period),
+            ForecastModel::Recorded(issued) => issued.integral_hours(self.now, from, to),
+            ForecastModel::Noisy
+            | ForecastModel::NoisyAr { .. }
+            | ForecastModel::NoisyIndependent { .. } => {
+                let truth = self.series.integral_hours(from, to).ok()?;
+                let error = self.error_integral(past, to);
+                Some((truth + error).max(0.0))
+            }
+        }
+    }
+}
+
+impl View<'_> {
+    /// Same hour one period ago; further ahead than a period, the last period is repeated.
+    fn seasonal(&self, from: Time, to: Time, period: Span) -> Option<f64> {
+        // The end of what is known: the step of `now` has its published value.
+        let known = self.series.start()
+            + self.series.step()
+                * ((self.now - self.series.start()).millis() / self.series.step().millis() + 1);
+        let mut total = 0.0;
+        let mut at = from;
+        while at < to {
+            let ahead = (at - known).millis().max(-1);
+            let periods = ahead.div_euclid(period.millis()) + 1;
+            // Up to the point where this many periods back would no longer be the past.
+            let until = to.min(known + period * periods.max(0)).max(at + Span::from_millis(1));
+            let shift = period * periods;
+            total += self.series.integral_hours(at - shift, until - shift).ok()?;
+            at = until;
+        }
+        Some(total)
+    }
+
+    /// Integral of the hourly errors over `[from, to)`, in g/kWh x hours.
+    fn error_integral(&self, from: Time, to: Time) -> f64 {
+        let first = self.now.floor(Span::HOUR) + Span::HOUR;
+        let mut total = 0.0;
+        let mut hour = ((from - first).millis().max(0)) / Span::HOUR.millis();
+        while let Some(error) = self.errors.get(hour as usize) {
+            let start = first + Span::HOUR * hour;
+            if start >= to {
+                break;
+            }
+            let covered = (start + Span::HOUR).min(to) - start.max(from);
+            total += error * covered.hours();
+            hour += 1;
+        }
+        total
+    }
+}
+
+impl RecordedForecasts {
+    /// The latest issue at or before `now`.
+    #[must_use]
+    pub fn latest(&self, now: Time) -> Option<&Issue> {
+        let after = self.issues.partition_point(|(at, _)| *at <= now);
+        after.checked_sub(1).map(|i| &self.issues[i].1)
+    }
+
+    fn integral_hours(&self, now: Time, from: Time, to: Time) -> Option<f64> {
+        self.latest(now)?.integral_hours(from, to)
+    }
+}
+
+impl Outlook for Issue {
+    fn integral_hours(&self, from: Time, to: Time) -> Option<f64> {
+        let (first, end) = (self.points.first()?.0, self.end?);
+        if from < first || to > end {
+            return None;
+        }
+        let ends = self.points.iter().skip(1).map(|(at, _)| *at).chain([end]);
+        Some(
+            self.points
+                .iter()
+                .zip(ends)
+                .map(|((start, value), stop)| {
+                    let covered = stop.min(to) - (*start).max(from);
+                    value * covered.hours().max(0.0)
+                })
+                .sum(),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::intensity::{Label, Provenance, Scope, Signal};
+
+    fn series(values: impl IntoIterator<Item = f64>) -> IntensitySeries {
+        let label = Label {
+            zone: "US-CA".parse().unwrap(),
+            area: "test".into(),
+            signal: Signal::Average,
+            scope: Scope::Direct,
+            factor_set: "local".into(),
+            provenance: Provenance::Measured,
+            source: "test".into(),
+        };
+        IntensitySeries::new(label, Time::from_millis(0), Span::HOUR, values.into_iter().map(Some))
+            .unwrap()
+    }
+
+    fn hour(h: i64) -> Time {
+        Time::from_millis(0) + Span::HOUR * h
+    }
+
+    fn expected(model: &ForecastModel, series: &IntensitySeries, now: i64, at: i64) -> Option<f64> {
+        model.view(series, hour(now), 7, Span::DAY * 3).integral_hours(hour(at), hour(at + 1))
+    }
+
+    #[test]
+    fn seasonal_is_the_same_hour_of_the_last_known_day() {
+        // Value = hour since start. At hour 30: hour 40 was 16 a day earlier; hour 60 is two days
+        // after hour 12; hour 30 itself is known.
+        let truth = series((0..200).map(f64::from));
+        let model = ForecastModel::Seasonal { period: Span::DAY };
+        assert_eq!(expected(&model, &truth, 30, 40), Some(16.0));
+        assert_eq!(expected(&model, &truth, 30, 60), Some(12.0));
+        assert_eq!(expected(&model, &truth, 30, 30), Some(30.0));
+        assert_eq!(expected(&model, &truth, 5, 20), None, "no day of history yet");
+    }
+
+    #[test]
+    fn persistence_and_perfect_are_what_they_say() {
+        let truth = series((0..48).map(f64::from));
+        assert_eq!(expected(&ForecastModel::Persistence, &truth, 10, 20), Some(10.0));
+        assert_eq!(expected(&ForecastModel::Perfect, &truth, 10, 20), Some(20.0));
+        assert_eq!(expected(&ForecastModel::Perfect, &truth, 10, 60), None);
+    }
+
+    #[test]
+    fn honest_noise_grows_with_the_horizon() {
+        let truth = series(std::iter::repeat_n(300.0, 24 * 400));
+        let spread = |ahead: i64| {
+            let squares: f64 = (0..300)
+                .map(|issue| {
+                    let error =
+                        expected(&ForecastModel::Noisy, &truth, issue * 24, issue * 24 + ahead)
+                            .unwrap()
+                            - 300.0;
+                    error * error
+                })
+                .sum();
+            (squares / 300.0).sqrt()
+        };
+        let (near, far) = (spread(1), spread(48));
+        // 300 x 0.138 = 41 g stationary; at one hour 41 x sqrt(1 - 0.95^2) = 13 g.
+        assert!((10.0..16.0).contains(&near), "{near}");
+        assert!((34.0..48.0).contains(&far), "{far}");
+    }
+
+    #[test]
+    fn a_recorded_forecast_is_the_one_issued_last() {
+        let issue = |value| Issue {
+            points: vec![(hour(1), value), (hour(2), value + 1.0)],
+            end: Some(hour(3)),
+        };
+        let model = ForecastModel::Recorded(Arc::new(RecordedForecasts {
+            issues: vec![(hour(0), issue(10.0)), (hour(5), issue(20.0))],
+        }));
+        let truth = series([0.0; 48]);
+        assert_eq!(expected(&model, &truth, 4, 1), Some(10.0));
+        assert_eq!(expected(&model, &truth, 5, 2), Some(21.0));
+        assert_eq!(expected(&model, &truth, 5, 3), None, "beyond the horizon");
+    }
+
+    proptest! {
+        /// The property that everything rests on: change the future, and a model that claims
+        /// not to see it says the same.
+        #[test]
+        fn no_model_without_the_truth_sees_the_future(
+            mut values in prop::collection::vec(0.0..900.0f64, 200),
+            now in 24i64..100,
+            ahead in 1i64..72,
+            other in 0.0..900.0f64,
+        ) {
+            let before = series(values.clone());
+            for value in &mut values[now as usize + 1..] {
+                *value = other;
+            }
+            let after = series(values);
+            for model in [ForecastModel::Persistence, ForecastModel::Seasonal { period: Span::DAY }] {
+                prop_assert_eq!(
+                    expected(&model, &before, now, now + ahead),
+                    expected(&model, &after, now, now + ahead)
+                );
+            }
+            let past = |series: &IntensitySeries| {
+                History::new(series, hour(now)).hourly(168).collect::<Vec<_>>()
+            };
+            prop_assert_eq!(past(&before), past(&after));
+        }
+    }
+}

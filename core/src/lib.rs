@@ -1,0 +1,19 @@
+//! The nouns of Carbon-Kube: units, time, grid zones, intensity series, pod and node views.
+//!
+//! No input or output happens here and no clock is read; what other crates need from files is
+//! compiled in from `core/data/`.
+
+pub mod forecast;
+pub mod intensity;
+pub mod mix;
+pub mod power;
+pub mod seed;
+pub mod time;
+pub mod typical_year;
+pub mod units;
+pub mod view;
+pub mod zone;
+
+pub use time::{Span, Time};
+pub use units::{Bytes, GramsCo2e, GramsPerKwh, KilowattHours, MilliCpu, UsDollars, Watts};
+pub use zone::Zone;
