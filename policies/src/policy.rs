@@ -1,0 +1,70 @@
+//! The contract between a policy and whoever runs it.
+
+use std::fmt::Debug;
+
+use carbon_kube_core::forecast::History;
+use carbon_kube_core::view::{JobView, NodeView, PodView};
+use carbon_kube_core::{GramsPerKwh, MilliCpu};
+
+use crate::decision::{Gate, Run, Verdict};
+use crate::signal::{Observation, Signal};
+
+/// A policy: settings and pure functions. Each function has a default that means no opinion.
+pub trait Policy: Debug + Send + Sync {
+    /// The policy's name, the same in scenario, policy file and report.
+    fn name(&self) -> &'static str;
+
+    /// The base threshold of a zone from its own past; asked once per zone and control interval.
+    fn threshold(&self, _history: &History<'_>) -> Option<GramsPerKwh> {
+        None
+    }
+
+    /// What to add to the base threshold of a zone, in g/kWh; whoever asks clamps it to
+    /// [-50, +50] and the sum to what a grid can have.
+    fn tune(&self, _observation: &Observation) -> f64 {
+        0.0
+    }
+
+    /// Whether a new or paused pod goes to the scheduler now.
+    fn gate(&self, _pod: &PodView, _signal: &Signal<'_>) -> Gate {
+        Gate::Release
+    }
+
+    /// What the policy thinks of each node. `verdicts` has an entry per node, all of them
+    /// [`Verdict::NO_OPINION`] at first.
+    fn place(
+        &self,
+        _pod: &PodView,
+        _nodes: &[NodeView],
+        _signal: &Signal<'_>,
+        _verdicts: &mut [Verdict],
+    ) {
+    }
+
+    /// Whether a running, interruptible pod on `node` goes on.
+    fn run(&self, _pod: &PodView, _node: &NodeView, _signal: &Signal<'_>) -> Run {
+        Run::Continue
+    }
+
+    /// How many workers a job with a scaling profile should have; `None` leaves it as it is.
+    /// Whoever asks gives it no more than its node has room for, and never less than one.
+    fn scale(&self, _job: &JobView<'_>, _signal: &Signal<'_>) -> Option<u32> {
+        None
+    }
+
+    /// Which of `candidates` a running, migratable pod should move to from `from`.
+    fn migrate(
+        &self,
+        _pod: &PodView,
+        _from: &NodeView,
+        _candidates: &[NodeView],
+        _signal: &Signal<'_>,
+    ) -> Option<usize> {
+        None
+    }
+
+    /// The most CPU that deferrable pods may hold together; `None` is no limit.
+    fn quota(&self, _signal: &Signal<'_>) -> Option<MilliCpu> {
+        None
+    }
+}

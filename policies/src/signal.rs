@@ -1,0 +1,72 @@
+//! What is known of the grid when a decision falls: a snapshot per control interval.
+//!
+//! In the cluster it is made from the ConfigMaps that the poller writes, in the simulator from
+//! the trace up to now. Every number can be missing, and missing means no opinion.
+
+use std::sync::Arc;
+
+use carbon_kube_core::forecast::Outlook;
+use carbon_kube_core::view::ZoneIndex;
+use carbon_kube_core::{GramsPerKwh, Time};
+
+/// The grid at one instant.
+#[derive(Clone, Copy)]
+pub struct Signal<'a> {
+    /// The instant of the decision.
+    pub now: Time,
+    /// When the snapshot will be replaced by the next one.
+    pub next_update: Time,
+    /// The zones, in the order that pods and nodes refer to.
+    pub zones: &'a [ZoneSignal<'a>],
+    /// Energy of moving one gigabyte, at each end, in kWh.
+    pub transfer_kwh_per_gb: f64,
+}
+
+/// One zone at one instant.
+#[derive(Clone)]
+pub struct ZoneSignal<'a> {
+    /// The intensity in force; `None` where it is unknown or too old.
+    pub intensity: Option<GramsPerKwh>,
+    /// The threshold in force; `None` where the policy has none.
+    pub threshold: Option<GramsPerKwh>,
+    /// What is expected of the hours to come; `None` where nobody forecasts.
+    pub outlook: Option<Arc<dyn Outlook + Send + Sync + 'a>>,
+}
+
+/// A zone of which nothing is known.
+static UNKNOWN: ZoneSignal<'static> =
+    ZoneSignal { intensity: None, threshold: None, outlook: None };
+
+impl ZoneSignal<'_> {
+    /// By how many g/kWh the zone is over its threshold; `None` where either is unknown.
+    #[must_use]
+    pub fn excess(&self) -> Option<f64> {
+        Some(self.intensity?.get() - self.threshold?.get())
+    }
+}
+
+impl<'a> Signal<'a> {
+    /// The zone at a position; one of which nothing is known where there is none.
+    #[must_use]
+    pub fn zone(&self, index: ZoneIndex) -> &'a ZoneSignal<'a> {
+        self.zones.get(index).unwrap_or(&UNKNOWN)
+    }
+}
+
+/// What a tuner sees of one zone, in physical units. The first four groups are the mission's;
+/// scaling them for a network is the network's business.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Observation {
+    /// Carbon intensity in force, in g/kWh.
+    pub intensity: GramsPerKwh,
+    /// Moves started in the last hour per running migratable pod; 0 where nothing can move.
+    pub migration_rate: f64,
+    /// Mean power of the zone's nodes over the last interval, over their power at full load.
+    pub power_ratio: f64,
+    /// Hour of the zone's own clock, 0 to below 24.
+    pub local_hour: f64,
+    /// Day of the week on the zone's own clock, 0 = Monday.
+    pub weekday: u8,
+    /// The threshold before adjustment, in g/kWh.
+    pub base: GramsPerKwh,
+}
