@@ -1,0 +1,26 @@
+//! Readers of grid and workload traces, the bundled data, and the generated workload.
+//!
+//! What goes into a simulation comes from here, as values of `core`; the engine itself reads no
+//! file. Every reader is strict: a row that can't be meant as it stands is an error with its line
+//! and column, what is missing becomes a gap, and nothing is filled in.
+//!
+//! | module | for |
+//! |---|---|
+//! | [`bundled`] | real traces of 2020 inside the binary: five zones, and California's marginal signal with the forecasts issued for it |
+//! | [`intensity`] | the carbon intensity from users' files: from a generation mix, or from a column |
+//! | [`typical_year`] | fits the model that stands in for zones and years without data |
+//! | [`stats`] | what a series is like: mean, spread, daily swing, gaps |
+//! | [`workload`] | pods that arrive: generated like real traces, or from users' files |
+
+pub mod bundled;
+mod error;
+#[cfg(feature = "frames")]
+mod frames;
+mod instant;
+pub mod intensity;
+pub mod stats;
+mod table;
+pub mod typical_year;
+pub mod workload;
+
+pub use error::ReadError;

@@ -1,0 +1,279 @@
+//! A CSV file as rows with line numbers: plain or gzip, `,` `;` or tab, `#` comments.
+//!
+//! The text is streamed through a guard, so that no input can fill the memory: neither a gzip
+//! bomb nor a gigabyte without a line end.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+
+use carbon_kube_core::zone::nearest_name;
+use flate2::bufread::MultiGzDecoder;
+
+use crate::error::{ReadError, shorten};
+
+/// The most text that is read from one file: a year of 5-second values is 0.2 GiB.
+const LIMIT_BYTES: u64 = 4 << 30;
+
+/// The most rows that a reader keeps: 42 million pods are 2.4 GB.
+pub(crate) const LIMIT_ROWS: usize = 42_000_000;
+
+/// The longest run of bytes without a line end. A CSV reader keeps a whole row in memory.
+const LIMIT_LINE_BYTES: usize = 1 << 20;
+
+/// An open file: its header and the rows that follow.
+pub(crate) struct Table<'a> {
+    path: String,
+    reader: csv::Reader<Box<dyn Read + 'a>>,
+    header: Vec<String>,
+    row: csv::StringRecord,
+}
+
+/// A column by position, with its name for messages.
+#[derive(Clone, Debug)]
+pub(crate) struct Column {
+    index: usize,
+    pub(crate) name: String,
+}
+
+/// The row that was read last.
+pub(crate) struct Row<'a> {
+    path: &'a str,
+    fields: &'a csv::StringRecord,
+    pub(crate) line: u64,
+}
+
+impl Table<'static> {
+    /// Opens a file.
+    pub(crate) fn open(path: &Path) -> Result<Self, ReadError> {
+        let name = path.display().to_string();
+        let io_error = |source| ReadError::Io { path: name.clone(), source };
+        let file = File::open(path).map_err(io_error)?;
+        if file.metadata().map_err(io_error)?.is_dir() {
+            return Err(ReadError::Directory { path: name });
+        }
+        Self::new(&name, file)
+    }
+}
+
+impl<'a> Table<'a> {
+    /// Reads from anything; `name` stands for the file in messages.
+    pub(crate) fn new(name: &str, input: impl Read + 'a) -> Result<Self, ReadError> {
+        let mut packed = BufReader::with_capacity(1 << 16, input);
+        let fail = |source| error_of(name, source);
+        // The content decides, not the name: a `.gz` may have been unpacked on its way.
+        let text: Box<dyn Read + 'a> = if packed.fill_buf().map_err(fail)?.starts_with(b"\x1f\x8b")
+        {
+            Box::new(Guard::new(MultiGzDecoder::new(packed)))
+        } else {
+            Box::new(Guard::new(packed))
+        };
+        let mut text = BufReader::with_capacity(1 << 16, text);
+        let delimiter = delimiter(text.fill_buf().map_err(fail)?);
+        let mut reader = csv::ReaderBuilder::new()
+            .delimiter(delimiter)
+            .comment(Some(b'#'))
+            .trim(csv::Trim::All)
+            .from_reader(Box::new(text) as Box<dyn Read + 'a>);
+        let header: Vec<String> = reader
+            .headers()
+            .map_err(|error| csv_error(name, error))?
+            .iter()
+            .map(str::to_owned)
+            .collect();
+        if header.is_empty() {
+            return Err(ReadError::Empty { path: name.into() });
+        }
+        Ok(Self { path: name.into(), reader, header, row: csv::StringRecord::new() })
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Finds a column by its name.
+    pub(crate) fn column(&self, name: &str) -> Result<Column, ReadError> {
+        match self.header.iter().position(|column| column == name) {
+            Some(index) => Ok(Column { index, name: name.to_owned() }),
+            None => Err(ReadError::MissingColumn {
+                path: self.path.clone(),
+                column: name.to_owned(),
+                nearest: nearest_name(name, self.header.iter().map(String::as_str))
+                    .map(str::to_owned),
+                present: self.header.clone(),
+            }),
+        }
+    }
+
+    /// The same for a column that may not have been asked for.
+    pub(crate) fn optional(&self, name: Option<&str>) -> Result<Option<Column>, ReadError> {
+        name.map(|name| self.column(name)).transpose()
+    }
+
+    /// The next row; `None` at the end of the file.
+    pub(crate) fn next(&mut self) -> Result<Option<Row<'_>>, ReadError> {
+        let more =
+            self.reader.read_record(&mut self.row).map_err(|error| csv_error(&self.path, error))?;
+        Ok(more.then_some(Row {
+            path: &self.path,
+            line: self.row.position().map_or(0, csv::Position::line),
+            fields: &self.row,
+        }))
+    }
+}
+
+impl Row<'_> {
+    pub(crate) fn path(&self) -> &str {
+        self.path
+    }
+
+    /// The text of a field.
+    pub(crate) fn text(&self, column: &Column) -> &str {
+        // Rows are as long as the header, or reading them failed.
+        self.fields.get(column.index).unwrap_or("")
+    }
+
+    /// A number of zero or more; `None` for an empty field.
+    pub(crate) fn number(&self, column: &Column) -> Result<Option<f64>, ReadError> {
+        number(self.text(column)).map_err(|problem| self.wrong(column, problem))
+    }
+
+    /// The error that names this row and a column.
+    pub(crate) fn wrong(&self, column: &Column, problem: &'static str) -> ReadError {
+        ReadError::Value {
+            path: self.path.to_owned(),
+            line: self.line,
+            column: column.name.clone(),
+            value: shorten(self.text(column)),
+            problem,
+        }
+    }
+}
+
+/// A finite number; `None` for an empty field; else what is wrong with it.
+pub(crate) fn number(text: &str) -> Result<Option<f64>, &'static str> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let number: f64 = text.parse().map_err(|_| "is not a number")?;
+    if number.is_finite() { Ok(Some(number)) } else { Err("is not a finite number") }
+}
+
+/// `,`, `;` or a tab: whichever the first line that is no comment has most of.
+pub(crate) fn delimiter(head: &[u8]) -> u8 {
+    let line =
+        head.split(|byte| *byte == b'\n').find(|line| !line.starts_with(b"#")).unwrap_or_default();
+    let count = |wanted: u8| line.iter().filter(|byte| **byte == wanted).count();
+    // The last of equals wins: a header of one column is a comma-separated one.
+    [b'\t', b';', b','].into_iter().max_by_key(|candidate| count(*candidate)).unwrap_or(b',')
+}
+
+/// Passes text on and stops at what no trace has.
+struct Guard<R> {
+    inner: R,
+    left: u64,
+    line: usize,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error("too large")]
+    TooLarge,
+    #[error("a zero byte")]
+    Zero,
+    #[error("a line of more than 1 MiB")]
+    LongLine,
+}
+
+impl<R: Read> Guard<R> {
+    fn new(inner: R) -> Self {
+        Self { inner, left: LIMIT_BYTES, line: 0 }
+    }
+}
+
+impl<R: Read> Read for Guard<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        let read = &buffer[..count];
+        self.left = self
+            .left
+            .checked_sub(count as u64)
+            .ok_or_else(|| io::Error::other(Refused::TooLarge))?;
+        if read.contains(&0) {
+            return Err(io::Error::other(Refused::Zero));
+        }
+        self.line = match read.iter().rposition(|byte| *byte == b'\n') {
+            Some(end) => count - end - 1,
+            None => self.line + count,
+        };
+        if self.line > LIMIT_LINE_BYTES {
+            return Err(io::Error::other(Refused::LongLine));
+        }
+        Ok(count)
+    }
+}
+
+fn csv_error(path: &str, error: csv::Error) -> ReadError {
+    let path = path.to_owned();
+    match error.into_kind() {
+        csv::ErrorKind::Io(source) => error_of(&path, source),
+        csv::ErrorKind::UnequalLengths { pos, expected_len, len } => ReadError::Fields {
+            path,
+            line: pos.map_or(0, |position| position.line()),
+            expected: expected_len,
+            found: len,
+        },
+        // The reader seeks nowhere and deserialises nothing: what is left is bad UTF-8.
+        _ => ReadError::Binary { path, what: "bytes that are not UTF-8" },
+    }
+}
+
+fn error_of(path: &str, source: io::Error) -> ReadError {
+    let path = path.to_owned();
+    let refused = source.get_ref().and_then(|inner| inner.downcast_ref::<Refused>());
+    match (refused, source.kind()) {
+        (Some(Refused::TooLarge), _) => ReadError::TooLarge { path, limit_gib: LIMIT_BYTES >> 30 },
+        (Some(Refused::Zero), _) => ReadError::Binary { path, what: "it has a zero byte" },
+        (Some(Refused::LongLine), _) => {
+            ReadError::Binary { path, what: "it has a line of more than 1 MiB" }
+        }
+        (None, io::ErrorKind::UnexpectedEof) => ReadError::Truncated { path },
+        (None, io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => {
+            ReadError::Damaged { path, reason: source.to_string() }
+        }
+        (None, _) => ReadError::Io { path, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_without_end_is_not_kept_in_memory() {
+        let endless = io::repeat(b'x');
+        let error = Table::new("noise", endless).err().unwrap();
+        assert_eq!(
+            error.to_string(),
+            "noise: is not a text file (it has a line of more than 1 MiB)"
+        );
+    }
+
+    #[test]
+    fn a_gzip_bomb_is_refused() {
+        let mut guard = Guard::new(io::repeat(b'\n'));
+        guard.left = 100;
+        let error = io::copy(&mut guard, &mut io::sink()).unwrap_err();
+        assert_eq!(error_of("bomb.gz", error).to_string(), "bomb.gz: unpacks to more than 4 GiB");
+    }
+
+    #[test]
+    fn semicolons_and_tabs_separate_too() {
+        for text in ["a;b\n1;2\n", "a\tb\n1\t2\n", "# made by hand; once\na,b\n1,2\n"] {
+            let mut table = Table::new("file", text.as_bytes()).unwrap();
+            let column = table.column("b").unwrap();
+            let row = table.next().unwrap().unwrap();
+            assert_eq!(row.text(&column), "2", "{text}");
+        }
+    }
+}
