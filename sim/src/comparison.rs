@@ -1,0 +1,66 @@
+//! Several policies on one world, side by side: one sequential run each, runs in parallel.
+
+use std::io::Write;
+use std::sync::atomic::AtomicBool;
+
+use carbon_kube_core::Time;
+use carbon_kube_policies::Settings;
+use rayon::prelude::*;
+
+use crate::engine::{self, Hooks, RunError};
+use crate::outcome::Outcome;
+use crate::world::World;
+
+/// One policy of a comparison.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// What reports call it.
+    pub name: String,
+    /// Its settings.
+    pub settings: Settings,
+}
+
+/// What a comparison tells, and hears, while it goes.
+pub struct Watch<'a> {
+    /// Set it to stop all runs.
+    pub stop: &'a AtomicBool,
+    /// Called with the position of a run and its simulated instant.
+    pub progress: &'a (dyn Fn(usize, Time) + Sync),
+    /// Opens the event log of a run by its position; `None` writes none.
+    pub events: Option<&'a (dyn Fn(usize) -> std::io::Result<Box<dyn Write + Send>> + Sync)>,
+}
+
+/// Names entries: a policy that is listed twice gets a number, so that every row has a name.
+#[must_use]
+pub fn entries(policies: impl IntoIterator<Item = Settings>) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = Vec::new();
+    for settings in policies {
+        let name = settings.name();
+        let before = entries.iter().filter(|entry| entry.settings.name() == name).count();
+        let name = if before == 0 { name.to_owned() } else { format!("{name}-{}", before + 1) };
+        entries.push(Entry { name, settings });
+    }
+    entries
+}
+
+/// Runs every entry on `world`, at most `threads` at a time (0: one per core). The results are in
+/// the order of the entries, and the same for any number of threads.
+///
+/// # Errors
+///
+/// Per run, those of [`engine::run`]. As a whole, where the operating system gives no threads.
+pub fn compare(
+    world: &World,
+    entries: &[Entry],
+    threads: usize,
+    watch: &Watch<'_>,
+) -> Result<Vec<Result<Outcome, RunError>>, rayon::ThreadPoolBuildError> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
+    let one = |(position, entry): (usize, &Entry)| {
+        let events = watch.events.map(|open| open(position)).transpose()?;
+        let hooks =
+            Hooks { stop: watch.stop, progress: &|now| (watch.progress)(position, now), events };
+        engine::run(world, entry.settings.policy(), &entry.name, hooks)
+    };
+    Ok(pool.install(|| entries.par_iter().enumerate().map(one).collect()))
+}

@@ -1,0 +1,172 @@
+//! Who pays for what: each gram, kilowatt-hour and dollar in exactly one account.
+
+use carbon_kube_core::{GramsCo2e, KilowattHours, Time, UsDollars, Watts};
+
+use super::{RunError, Simulation};
+use crate::event::EventKind;
+use crate::outcome::{IntervalRow, Outcome, ZoneAccount};
+use crate::world::{Pool, World};
+
+/// Hours of a year of 365.25 days.
+const HOURS_PER_YEAR: f64 = 8_766.0;
+
+/// What is charged while pods run.
+pub(super) struct Accounts {
+    zones: Vec<ZoneAccount>,
+    /// Microwatts at the meter that a milli-CPU of each class adds in each pool.
+    microwatts_per_milli: Vec<Vec<f64>>,
+    charged_beyond_trace: u64,
+}
+
+impl Accounts {
+    pub(super) fn new(world: &World) -> Self {
+        let of_class = |utilisation: f64| {
+            let pools = world.pools.iter();
+            pools.map(|pool| pool.watts_per_core() * 1e3 * utilisation).collect()
+        };
+        Self {
+            zones: vec![ZoneAccount::default(); world.zones.len()],
+            microwatts_per_milli: world
+                .classes
+                .iter()
+                .map(|c| of_class(c.cpu_utilisation))
+                .collect(),
+            charged_beyond_trace: 0,
+        }
+    }
+
+    /// What a pod adds to the power of a node in a pool, in microwatts at the meter.
+    pub(super) fn power(&self, world: &World, pod: u32, pool: u32) -> i64 {
+        let spec = &world.pods[pod as usize];
+        let each = self.microwatts_per_milli[spec.class as usize][pool as usize];
+        (spec.requests.cpu.0 as f64 * each).round() as i64
+    }
+}
+
+impl Pool {
+    /// Emissions of making one node, spread over its life, in grams per hour.
+    fn embodied_grams_per_hour(&self) -> f64 {
+        self.embodied_kg * 1_000.0 / (self.lifetime_years * HOURS_PER_YEAR)
+    }
+}
+
+impl Simulation<'_> {
+    /// Charges a stay of a pod on a node, from `since` to now.
+    pub(super) fn charge(&mut self, pod: u32, pool: u32, since: Time, power: i64) {
+        let spec = &self.world.pods[pod as usize];
+        let node = &self.world.pools[pool as usize];
+        let hours = (self.now - since).hours();
+        let area = self.carbon[node.zone].integral(since, self.now);
+        let part = |used: u64, of: u64| {
+            if of == 0 { 0.0 } else { used as f64 / of as f64 }
+        };
+        let cpu_share = part(spec.requests.cpu.0, node.allocatable.cpu.0);
+        let share = cpu_share.max(part(spec.requests.memory.0, node.allocatable.memory.0));
+        let workers = f64::from(self.live[pod as usize].workers);
+        let (cpu_share, share) = (cpu_share * workers, share * workers);
+        let kilowatts = power as f64 / 1e9;
+        let idle_kilowatts = node.idle.get() / 1_000.0 * node.pue;
+        let cost = UsDollars::from_dollars(node.usd_per_hour * share * hours);
+
+        let outcome = &mut self.outcomes[pod as usize];
+        outcome.energy += KilowattHours::from_kwh(kilowatts * hours);
+        outcome.operational += GramsCo2e::from_grams(kilowatts * area);
+        outcome.idle_share += GramsCo2e::from_grams(idle_kilowatts * cpu_share * area);
+        outcome.embodied_share +=
+            GramsCo2e::from_grams(node.embodied_grams_per_hour() * cpu_share * hours);
+        outcome.cost += cost;
+        self.accounts.zones[node.zone].cost += cost;
+        if !self.carbon[node.zone].knows(since, self.now, &self.world.zones[node.zone].series) {
+            self.accounts.charged_beyond_trace += 1;
+        }
+    }
+
+    /// Charges the copying of a pod's data: energy at both ends, egress at the first.
+    pub(super) fn charge_transfer(&mut self, pod: u32, from: u32, to: u32) {
+        let class = &self.world.classes[self.world.pods[pod as usize].class as usize];
+        let gigabytes = class.data.gigabytes();
+        let kwh = self.world.accounting.transfer_kwh_per_gb * gigabytes;
+        let from = self.world.pools[from as usize].zone;
+        let to = self.world.pools[to as usize].zone;
+        for zone in [from, to] {
+            let intensity = self.carbon[zone].at(self.now);
+            let grams = GramsCo2e::from_grams(kwh * intensity);
+            self.accounts.zones[zone].transfer += grams;
+            self.accounts.zones[zone].energy += KilowattHours::from_kwh(kwh);
+            self.outcomes[pod as usize].transfer += grams;
+            self.meters[zone].transfer(self.now, grams, &self.carbon[zone]);
+        }
+        if from != to {
+            let egress =
+                UsDollars::from_dollars(self.world.accounting.egress_usd_per_gb * gigabytes);
+            self.accounts.zones[from].cost += egress;
+            self.outcomes[pod as usize].cost += egress;
+        }
+    }
+
+    /// Closes the accounts and checks that they add up.
+    pub(super) fn into_outcome(mut self, policy: &str) -> Result<Outcome, RunError> {
+        let end = self.now.max(self.horizon);
+        for pod in 0..self.live.len() as u32 {
+            if self.live[pod as usize].phase != super::Phase::Done {
+                self.record(pod, EventKind::Unfinished);
+            }
+        }
+        let mut rows = Vec::with_capacity(self.meters.len());
+        for (zone, meter) in self.meters.into_iter().enumerate() {
+            let account = &mut self.accounts.zones[zone];
+            let carbon = &self.carbon[zone];
+            let (energy, emitted, zone_rows) = meter.finish(end, carbon);
+            account.operational = emitted;
+            account.energy += energy;
+            account.charge_nodes(self.world, zone, end, carbon.integral(self.world.start, end));
+            rows.push(zone_rows);
+        }
+        let by_pod: GramsCo2e = self.outcomes.iter().map(|outcome| outcome.operational).sum();
+        let by_zone: GramsCo2e =
+            self.accounts.zones.iter().map(|account| account.operational).sum();
+        let difference = (by_pod - by_zone).get().abs();
+        assert!(
+            difference <= 1e-6 * by_zone.get().max(1.0),
+            "operational emissions differ: {by_pod} by pod, {by_zone} by zone"
+        );
+        let (events, digest, error) = self.log.finish();
+        if let Some(error) = error {
+            return Err(error.into());
+        }
+        Ok(Outcome {
+            policy: policy.to_owned(),
+            end,
+            zones: self.accounts.zones,
+            intervals: by_interval(&rows),
+            pods: self.outcomes,
+            events,
+            digest,
+            charged_beyond_trace: self.accounts.charged_beyond_trace,
+        })
+    }
+}
+
+impl ZoneAccount {
+    /// Charges the nodes that are on from the start of the window to `end`: `area` is the
+    /// integral of the intensity over that time.
+    fn charge_nodes(&mut self, world: &World, zone: usize, end: Time, area: f64) {
+        let hours = (end - world.start).hours();
+        let idle: Watts = world.idle_power(zone);
+        self.idle = GramsCo2e::from_grams(idle.get() / 1_000.0 * area);
+        self.energy += KilowattHours::from_kwh(idle.get() / 1_000.0 * hours);
+        self.embodied = world
+            .pools
+            .iter()
+            .filter(|pool| pool.zone == zone)
+            .map(|pool| pool.embodied_grams_per_hour() * hours * f64::from(pool.count))
+            .map(GramsCo2e::from_grams)
+            .sum();
+    }
+}
+
+/// Rows of each zone to rows of each interval. Every meter has the same intervals.
+fn by_interval(rows: &[Vec<IntervalRow>]) -> Vec<IntervalRow> {
+    let intervals = rows.iter().map(Vec::len).max().unwrap_or(0);
+    (0..intervals).flat_map(|i| rows.iter().filter_map(move |zone| zone.get(i).copied())).collect()
+}

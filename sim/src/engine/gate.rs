@@ -1,0 +1,139 @@
+//! Holding before the scheduler, and paced releases.
+
+use carbon_kube_core::{Span, Time};
+use carbon_kube_policies::Gate;
+use carbon_kube_policies::release::RELEASE_INTERVAL;
+
+use super::{Due, Phase, Simulation};
+use crate::event::EventKind;
+
+/// How many released pods without room are passed over before the pacer waits for the next round.
+const PASSED_OVER: usize = 32;
+
+impl Simulation<'_> {
+    /// A pod is created: it goes to the scheduler at once, or is held.
+    pub(super) fn arrive(&mut self, pod: u32) {
+        self.record(pod, EventKind::Submitted);
+        self.live[pod as usize].since = self.now;
+        match self.ask(pod) {
+            Gate::Release => self.submit(pod),
+            Gate::Hold { until } => self.hold(pod, until),
+        }
+    }
+
+    /// Asks the policy, and keeps its answer within the pod's limit.
+    fn ask(&self, pod: u32) -> Gate {
+        let view = self.view(pod);
+        let Some(limit) = view.must_run_by.filter(|&limit| limit > self.now) else {
+            return Gate::Release;
+        };
+        match self.policy.gate(&view, &self.control.signal(self.now)) {
+            Gate::Release => Gate::Release,
+            Gate::Hold { until } => {
+                // An answer in the past would ask for ever.
+                Gate::Hold { until: until.clamp(self.now + Span::from_millis(1), limit) }
+            }
+        }
+    }
+
+    /// Holds a pod until it is asked again. `since` stays when it was held before.
+    pub(super) fn hold(&mut self, pod: u32, until: Time) {
+        self.record(pod, EventKind::Held { until });
+        self.live[pod as usize].phase = Phase::Held;
+        let due = self.held.entry(until).or_default();
+        due.push(pod);
+        if due.len() == 1 {
+            self.schedule(until, Due::Ask);
+        }
+    }
+
+    /// Asks the held pods whose time has come.
+    pub(super) fn ask_held(&mut self) {
+        for pod in self.held.remove(&self.now).unwrap_or_default() {
+            match self.ask(pod) {
+                Gate::Hold { until } => self.hold(pod, until),
+                Gate::Release => self.queue_for_release(pod),
+            }
+        }
+    }
+
+    /// A pod at its limit goes at once; any other waits for the pacer.
+    fn queue_for_release(&mut self, pod: u32) {
+        self.record(pod, EventKind::Released);
+        let limit = self.view(pod).must_run_by.filter(|&limit| limit > self.now);
+        let Some(limit) = limit else {
+            return self.submit(pod);
+        };
+        self.live[pod as usize].phase = Phase::Released;
+        self.released.insert((limit, pod));
+        let due = if self.release_due == Time::MAX { self.now } else { limit };
+        self.schedule_release(due);
+    }
+
+    /// Makes sure that released pods are looked at by `at`.
+    fn schedule_release(&mut self, at: Time) {
+        if at < self.release_due {
+            self.release_due = at;
+            self.schedule(at, Due::Release);
+        }
+    }
+
+    /// Lets released pods out, the most urgent first: those at their limit at once, the others
+    /// at the pacer's rate and only where there is room.
+    pub(super) fn release(&mut self) {
+        self.release_due = Time::MAX;
+        let mut allowance = self.pacer.allowance(self.now);
+        let mut passed_over = 0;
+        let waiting: Vec<(Time, u32)> =
+            self.released.iter().copied().take_while(|(limit, _)| *limit <= self.now).collect();
+        for entry in waiting {
+            self.released.remove(&entry);
+            self.submit(entry.1);
+        }
+        let quota =
+            self.policy.quota(&self.control.signal(self.now)).map_or(u64::MAX, |quota| quota.0);
+        let mut after = None;
+        while allowance > 0 && passed_over < PASSED_OVER {
+            let next = match after {
+                None => self.released.first(),
+                Some(entry) => self
+                    .released
+                    .range((std::ops::Bound::Excluded(entry), std::ops::Bound::Unbounded))
+                    .next(),
+            };
+            let Some(&entry) = next else { break };
+            let cpu = self.world.pods[entry.1 as usize].requests.cpu.0;
+            if self.deferrable_milli_cpu.saturating_add(cpu) <= quota && self.try_to_bind(entry.1) {
+                self.released.remove(&entry);
+                self.pacer.spend();
+                allowance -= 1;
+            } else {
+                passed_over += 1;
+            }
+            after = Some(entry);
+        }
+        if let Some(&(limit, _)) = self.released.first() {
+            self.schedule_release(limit.min(self.now + RELEASE_INTERVAL));
+        }
+    }
+
+    /// Charges the time since the pod was held to its account.
+    pub(super) fn end_hold(&mut self, pod: u32) {
+        let live = &mut self.live[pod as usize];
+        if matches!(live.phase, Phase::Held | Phase::Released) {
+            self.outcomes[pod as usize].held += self.now - live.since;
+        }
+    }
+
+    /// The grid has changed: released pods that still wait are asked again.
+    pub(super) fn ask_released(&mut self) {
+        for (limit, pod) in std::mem::take(&mut self.released) {
+            match self.ask(pod) {
+                Gate::Hold { until } => self.hold(pod, until),
+                Gate::Release => {
+                    self.released.insert((limit, pod));
+                }
+            }
+        }
+    }
+}

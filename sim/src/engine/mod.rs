@@ -1,0 +1,415 @@
+//! One run: a world, a policy, a sequential loop over events.
+//!
+//! ```text
+//!  arrival --> gate --Release--> scheduler --bound--> running --finished--> done
+//!               |  ^                |  ^                |  |
+//!             Hold |              no room               |  '--migrate--> running elsewhere
+//!               v  |                v  |                '--pause--> gate
+//!              held -> releases    pending (back-off, freed room)
+//! ```
+//!
+//! A file per box: `control` looks at the grid once per interval, `gate` holds and releases,
+//! `scheduling` finds nodes, `running` starts, pauses, moves and ends, `accounts` charges. Power, and so
+//! emissions, change only at events: the cost of a run does not depend on the step of the trace.
+//!
+//! The engine trusts policies in nothing that matters: it never holds a pod past its limit,
+//! pauses only what is interruptible and moves only what is migratable.
+
+mod accounts;
+mod control;
+mod gate;
+mod running;
+mod scheduling;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use carbon_kube_core::view::{NodeView, PodView, ZoneSet};
+use carbon_kube_core::{Span, Time, Watts};
+use carbon_kube_policies::release::Pacer;
+use carbon_kube_policies::{Policy, Verdict};
+
+use crate::affinity::{self, Eligible};
+use crate::carbon::Carbon;
+use crate::event::{EventKind, EventLog};
+use crate::meter::Meter;
+use crate::nodes::Nodes;
+use crate::outcome::{Outcome, PodOutcome};
+use crate::queue::EventQueue;
+use crate::world::{Owner, World};
+
+use control::Control;
+use scheduling::Shape;
+
+/// What a run tells, and hears, while it goes.
+pub struct Hooks<'a> {
+    /// Set it to stop the run.
+    pub stop: &'a AtomicBool,
+    /// Called now and then with the simulated instant.
+    pub progress: &'a (dyn Fn(Time) + Sync),
+    /// Where each event is written as a line of JSON, if anywhere.
+    pub events: Option<Box<dyn Write + Send + 'a>>,
+}
+
+/// Why a run has no outcome.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// It was told to stop.
+    #[error("the run was interrupted")]
+    Interrupted,
+    /// The event log could not be written.
+    #[error("events.jsonl could not be written: {0}")]
+    Events(#[from] std::io::Error),
+}
+
+/// Runs a world under a policy. `name` is how reports call the run.
+///
+/// # Errors
+///
+/// [`RunError::Interrupted`] where `hooks.stop` was set, [`RunError::Events`] where the event log
+/// failed. Everything that a scenario can get wrong was refused before.
+///
+/// # Panics
+///
+/// When the accounts of pods and zones don't add up, which would be a bug in this crate: a wrong
+/// number must never reach a report.
+pub fn run(
+    world: &World,
+    policy: &dyn Policy,
+    name: &str,
+    hooks: Hooks<'_>,
+) -> Result<Outcome, RunError> {
+    let Hooks { stop, progress, events } = hooks;
+    let log = EventLog::new(world, name, events);
+    let mut simulation = Simulation::new(world, policy, log);
+    simulation.simulate(stop, progress)?;
+    simulation.into_outcome(name)
+}
+
+/// Events of the future. Finished pods come first at an instant, so that their room is free; then
+/// the grid is looked at; then pods are asked, released, created and tried again.
+#[derive(Clone, Copy, Debug)]
+enum Due {
+    /// A pod's work is done, unless its epoch has moved on.
+    Finish { pod: u32, epoch: u32 },
+    /// A control interval begins.
+    Control,
+    /// Held pods whose time has come are asked again.
+    Ask,
+    /// The pacer lets released pods out.
+    Release,
+    /// A pending pod's back-off or limit is over.
+    Retry { pod: u32 },
+}
+
+impl Due {
+    const RANK_OF_ARRIVALS: u8 = 4;
+
+    fn rank(self) -> u8 {
+        match self {
+            Self::Finish { .. } => 0,
+            Self::Control => 1,
+            Self::Ask => 2,
+            Self::Release => 3,
+            Self::Retry { .. } => 5,
+        }
+    }
+}
+
+/// Where a pod is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    Future,
+    Held,
+    Released,
+    Pending,
+    Running,
+    Done,
+}
+
+/// The state of one pod.
+#[derive(Clone, Copy, Debug, Default)]
+struct Live {
+    phase: Phase,
+    /// Failed scheduling attempts since the last success.
+    attempts: u8,
+    /// Whether it ran before.
+    started: bool,
+    /// Counts starts, so that a finish event of an earlier stay is known as stale.
+    epoch: u32,
+    /// Workers while it runs; 1 but for jobs with a scaling profile.
+    workers: u32,
+    pool: u32,
+    node: u32,
+    /// Position among the running pods that a policy may pause or move.
+    shiftable: u32,
+    /// Start of the present phase.
+    since: Time,
+    /// Last failed attempt.
+    tried: Time,
+    /// Work done, in time of one worker.
+    done: Span,
+    /// Work to repeat first: restoring a checkpoint.
+    overhead: Span,
+}
+
+const NOT_SHIFTABLE: u32 = u32::MAX;
+
+/// A run in progress.
+struct Simulation<'w> {
+    world: &'w World,
+    policy: &'w dyn Policy,
+    log: EventLog<'w>,
+    queue: EventQueue<Due>,
+    now: Time,
+    /// Position of the next pod to arrive.
+    next_arrival: usize,
+    /// Pods that have not ended.
+    open: usize,
+    live: Vec<Live>,
+    outcomes: Vec<PodOutcome>,
+    nodes: Vec<Nodes>,
+    classes: Vec<ClassInfo>,
+    carbon: Vec<Carbon>,
+    meters: Vec<Meter>,
+    accounts: accounts::Accounts,
+    control: Control<'w>,
+    held: BTreeMap<Time, Vec<u32>>,
+    released: BTreeSet<(Time, u32)>,
+    /// When released pods are looked at next; [`Time::MAX`] while there is no need.
+    release_due: Time,
+    pacer: Pacer,
+    pending: BTreeMap<Shape, BTreeSet<(Time, u32)>>,
+    running: usize,
+    shiftable: Vec<u32>,
+    /// CPU held by deferrable pods, for a policy's quota.
+    deferrable_milli_cpu: u64,
+    /// No pod may be held, and no idle node is charged, beyond this, but for pods that still run.
+    horizon: Time,
+    scratch: Scratch,
+}
+
+/// What is the same for each pod of a class.
+struct ClassInfo {
+    eligible: Vec<Eligible>,
+    zones: ZoneSet,
+    /// A view per eligible pool.
+    views: Vec<NodeView>,
+}
+
+/// Buffers of the scheduling cycle, kept between cycles.
+#[derive(Default)]
+struct Scratch {
+    candidates: Vec<scheduling::Candidate>,
+    views: Vec<NodeView>,
+    verdicts: Vec<Verdict>,
+}
+
+/// How many events pass between two looks at the stop flag.
+const EVENTS_PER_CHECK: u32 = 4_096;
+
+impl<'w> Simulation<'w> {
+    fn new(world: &'w World, policy: &'w dyn Policy, log: EventLog<'w>) -> Self {
+        let carbon: Vec<Carbon> =
+            world.zones.iter().map(|zone| Carbon::new(&zone.series)).collect();
+        let meters = (0..world.zones.len())
+            .map(|zone| {
+                let idle = world.idle_power(zone);
+                let interval = world.accounting.report_interval;
+                Meter::new(zone as u32, world.start, interval, idle, &carbon[zone])
+            })
+            .collect();
+        let mut queue = EventQueue::with_capacity(1_024);
+        queue.push(world.start, Due::Control.rank(), Due::Control);
+        Self {
+            world,
+            policy,
+            log,
+            queue,
+            now: world.start,
+            next_arrival: 0,
+            open: world.pods.len(),
+            live: vec![Live::default(); world.pods.len()],
+            outcomes: vec![PodOutcome::default(); world.pods.len()],
+            nodes: world.pools.iter().map(Nodes::new).collect(),
+            classes: world.classes.iter().map(|class| ClassInfo::new(class, world)).collect(),
+            carbon,
+            meters,
+            accounts: accounts::Accounts::new(world),
+            control: Control::new(world),
+            held: BTreeMap::new(),
+            released: BTreeSet::new(),
+            release_due: Time::MAX,
+            pacer: Pacer::new(world.scheduler.releases_per_minute, world.start),
+            pending: BTreeMap::new(),
+            running: 0,
+            shiftable: Vec::new(),
+            deferrable_milli_cpu: 0,
+            horizon: world.horizon(),
+            scratch: Scratch::default(),
+        }
+    }
+
+    fn simulate(
+        &mut self,
+        stop: &AtomicBool,
+        progress: &(dyn Fn(Time) + Sync),
+    ) -> Result<(), RunError> {
+        let mut until_check = 0;
+        while self.step() {
+            if until_check == 0 {
+                if stop.load(Ordering::Relaxed) {
+                    return Err(RunError::Interrupted);
+                }
+                progress(self.now);
+                until_check = EVENTS_PER_CHECK;
+            }
+            until_check -= 1;
+        }
+        Ok(())
+    }
+
+    /// Handles one event; `false` when every pod has ended.
+    fn step(&mut self) -> bool {
+        if self.open == 0 {
+            return false;
+        }
+        let arrival = self.world.pods.get(self.next_arrival).map_or(Time::MAX, |pod| pod.arrival);
+        if arrival < Time::MAX && !self.queue.is_before(arrival, Due::RANK_OF_ARRIVALS) {
+            self.now = arrival;
+            let pod = self.next_arrival as u32;
+            self.next_arrival += 1;
+            self.arrive(pod);
+            return true;
+        }
+        let Some((at, due)) = self.queue.pop() else {
+            return false;
+        };
+        self.now = at;
+        match due {
+            Due::Finish { pod, epoch } => self.finish(pod, epoch),
+            Due::Control => self.control(),
+            Due::Ask => self.ask_held(),
+            Due::Release => self.release(),
+            Due::Retry { pod } => self.retry(pod),
+        }
+        true
+    }
+
+    fn schedule(&mut self, at: Time, due: Due) {
+        self.queue.push(at, due.rank(), due);
+    }
+
+    fn record(&mut self, pod: u32, kind: EventKind) {
+        self.log.record(self.world, self.now, pod, kind);
+    }
+
+    /// What policies may know of a pod.
+    fn view(&self, pod: u32) -> PodView {
+        let spec = &self.world.pods[pod as usize];
+        let class = &self.world.classes[spec.class as usize];
+        let remaining = self.remaining(pod);
+        PodView {
+            created: spec.arrival,
+            must_run_by: spec
+                .max_delay
+                .map(|delay| spec.arrival + delay + spec.duration - remaining),
+            remaining: Some(remaining),
+            started: self.live[pod as usize].started,
+            interruptible: class.interruptible,
+            checkpoint: class.checkpoint,
+            cpu: spec.requests.cpu,
+            data: class.data,
+            zones: self.classes[spec.class as usize].zones,
+        }
+    }
+
+    /// How long the pod still has to run with one worker, with what it has to repeat.
+    fn remaining(&self, pod: u32) -> Span {
+        let spec = &self.world.pods[pod as usize];
+        let live = &self.live[pod as usize];
+        match self.world.classes[spec.class as usize].owner {
+            // A service runs to the end of the window, however late it started.
+            Owner::Deployment => self.world.end - self.now.min(self.world.end),
+            Owner::Job => {
+                let (restored, worked) = self.progress(pod);
+                spec.duration - live.done - worked + live.overhead - restored
+            }
+        }
+    }
+
+    /// What the present stay has done so far: overhead restored, and work in time of one worker.
+    fn progress(&self, pod: u32) -> (Span, Span) {
+        let live = &self.live[pod as usize];
+        if live.phase != Phase::Running {
+            return (Span::ZERO, Span::ZERO);
+        }
+        let ran = self.now - live.since;
+        let restored = ran.min(live.overhead);
+        let worked = (ran - restored).millis() as f64 * self.speed(pod);
+        (restored, Span::from_millis(worked.round() as i64))
+    }
+
+    /// Work per hour of the pod's workers over that of one.
+    fn speed(&self, pod: u32) -> f64 {
+        let class = &self.world.classes[self.world.pods[pod as usize].class as usize];
+        let workers = self.live[pod as usize].workers.max(1) as usize;
+        class.speedup.get(workers - 1).copied().unwrap_or(1.0)
+    }
+}
+
+impl ClassInfo {
+    fn new(class: &crate::world::PodClass, world: &World) -> Self {
+        let eligible = affinity::eligible(class, &world.pools);
+        let pool = |e: &Eligible| &world.pools[e.pool as usize];
+        Self {
+            zones: eligible.iter().map(|e| pool(e).zone).collect(),
+            views: eligible.iter().map(|e| pool(e).view(class.cpu_utilisation)).collect(),
+            eligible,
+        }
+    }
+}
+
+impl crate::world::Pool {
+    /// Watts at the meter that one more busy core adds.
+    pub(crate) fn watts_per_core(&self) -> f64 {
+        let cores = self.allocatable.cpu.0 as f64 / 1_000.0;
+        if cores > 0.0 { (self.busy - self.idle).get() / cores * self.pue } else { 0.0 }
+    }
+
+    fn view(&self, utilisation: f64) -> NodeView {
+        let cores = (self.allocatable.cpu.0 as f64 / 1_000.0).max(1e-9);
+        NodeView {
+            zone: Some(self.zone),
+            watts_per_core: Watts::new(self.watts_per_core() * utilisation).unwrap_or(Watts::ZERO),
+            usd_per_core_hour: self.usd_per_hour / cores,
+        }
+    }
+}
+
+impl World {
+    /// Power at the meter of a zone's nodes without load.
+    #[must_use]
+    pub fn idle_power(&self, zone: usize) -> Watts {
+        self.pools
+            .iter()
+            .filter(|pool| pool.zone == zone)
+            .map(|pool| pool.idle * pool.pue * f64::from(pool.count))
+            .sum()
+    }
+
+    /// The instant by which every pod must have ended under any policy, if there is room: the
+    /// nodes stay on, and are charged, at least until then. The same for each policy, so that a
+    /// policy neither gains nor loses by the idle power of the last hours.
+    #[must_use]
+    pub fn horizon(&self) -> Time {
+        self.pods
+            .iter()
+            .filter(|pod| self.classes[pod.class as usize].owner == Owner::Job)
+            .map(|pod| pod.arrival + pod.max_delay.unwrap_or_default() + pod.duration)
+            .max()
+            .map_or(self.end, |last| last.max(self.end))
+    }
+}

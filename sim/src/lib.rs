@@ -1,0 +1,24 @@
+//! A deterministic discrete-event simulator of a carbon-aware Kubernetes cluster.
+//!
+//! ```text
+//! scenario file --> World --> engine::run, one per policy --> Outcome --> summary, tables, charts
+//! ```
+//!
+//! Same world, same policy, same bytes out, on any machine and any number of threads: time is an
+//! integer, random numbers come in named streams, every map is ordered, and a run is one
+//! sequential loop. The engine reads no file and no clock.
+
+mod affinity;
+mod carbon;
+pub mod comparison;
+pub mod engine;
+pub mod event;
+mod meter;
+mod nodes;
+pub mod outcome;
+pub mod queue;
+pub mod report;
+pub mod scenario;
+pub mod world;
+
+pub use affinity::allows;

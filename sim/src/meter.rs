@@ -1,0 +1,153 @@
+//! Integrates the power of one zone's running pods over simulated time.
+//!
+//! Power is piecewise constant: it changes only at events. So the meter adds `power x elapsed`
+//! when an event changes the power, and needs no time step.
+//!
+//! ```text
+//! watts  ____         ________
+//!            |_______|            energy = the area under the line
+//!        t0  t1      t2       t3
+//! ```
+//!
+//! Power is kept in whole microwatts: adding and taking away a million pods leaves exactly zero.
+
+use carbon_kube_core::{GramsCo2e, KilowattHours, Span, Time, Watts};
+
+use crate::carbon::Carbon;
+use crate::outcome::IntervalRow;
+
+/// The meter of one zone.
+#[derive(Clone, Debug)]
+pub(crate) struct Meter {
+    zone: u32,
+    last: Time,
+    /// Area under the intensity up to `last`, so that an advance costs one look-up.
+    last_area: f64,
+    microwatts: i64,
+    running: u32,
+    /// Power of the zone's idle nodes, constant over a run.
+    idle: Watts,
+    threshold: f64,
+    interval: Span,
+    row: IntervalRow,
+    rows: Vec<IntervalRow>,
+    /// Energy and emissions of running pods so far.
+    energy: KilowattHours,
+    emitted: GramsCo2e,
+}
+
+impl Meter {
+    pub(crate) fn new(
+        zone: u32,
+        start: Time,
+        interval: Span,
+        idle: Watts,
+        carbon: &Carbon,
+    ) -> Self {
+        Self {
+            zone,
+            last: start,
+            last_area: carbon.area(start),
+            microwatts: 0,
+            running: 0,
+            idle,
+            threshold: f64::NAN,
+            interval,
+            row: IntervalRow { start, zone, threshold: f64::NAN, ..Default::default() },
+            rows: Vec::new(),
+            energy: KilowattHours::ZERO,
+            emitted: GramsCo2e::ZERO,
+        }
+    }
+
+    /// A pod starts to draw power.
+    pub(crate) fn add(&mut self, now: Time, power: i64, carbon: &Carbon) {
+        self.advance(now, carbon);
+        self.microwatts += power;
+        self.running += 1;
+    }
+
+    /// A pod stops.
+    pub(crate) fn remove(&mut self, now: Time, power: i64, carbon: &Carbon) {
+        self.advance(now, carbon);
+        self.microwatts -= power;
+        self.running -= 1;
+    }
+
+    /// Emissions of moving data, in the interval of now.
+    pub(crate) fn transfer(&mut self, now: Time, grams: GramsCo2e, carbon: &Carbon) {
+        self.advance(now, carbon);
+        self.row.grams += grams.get();
+    }
+
+    /// The threshold in force from now on.
+    pub(crate) fn set_threshold(&mut self, now: Time, threshold: f64, carbon: &Carbon) {
+        self.advance(now, carbon);
+        self.threshold = threshold;
+        if self.row.start == now {
+            self.row.threshold = threshold;
+        }
+    }
+
+    /// Power of running pods and idle nodes now.
+    pub(crate) fn watts(&self) -> f64 {
+        self.microwatts as f64 / 1e6 + self.idle.get()
+    }
+
+    /// Brings the accounts up to `now`, a piece per interval.
+    pub(crate) fn advance(&mut self, now: Time, carbon: &Carbon) {
+        while self.last < now {
+            let boundary = self.row.start.floor(self.interval) + self.interval;
+            let until = boundary.min(now);
+            self.charge(until, carbon);
+            if until == boundary {
+                self.close(until);
+            }
+        }
+    }
+
+    fn charge(&mut self, until: Time, carbon: &Carbon) {
+        let hours = (until - self.last).hours();
+        let area_until = carbon.area(until);
+        let area = area_until - self.last_area;
+        self.last_area = area_until;
+        let kilowatts = self.microwatts as f64 / 1e9;
+        let grams = GramsCo2e::from_grams(kilowatts * area);
+        self.energy += KilowattHours::from_kwh(kilowatts * hours);
+        self.emitted += grams;
+        self.row.pod_watts += kilowatts * 1_000.0 * hours;
+        self.row.grams += grams.get() + self.idle.get() / 1_000.0 * area;
+        self.row.running += f64::from(self.running) * hours;
+        self.row.intensity += area;
+        self.last = until;
+    }
+
+    /// Ends the current interval: what was summed over time becomes a mean.
+    fn close(&mut self, end: Time) {
+        let hours = (end - self.row.start).hours();
+        if hours > 0.0 {
+            self.row.pod_watts /= hours;
+            self.row.running /= hours;
+            self.row.intensity /= hours;
+            self.row.idle_watts = self.idle.get();
+            self.rows.push(self.row);
+        }
+        self.row = IntervalRow {
+            start: end,
+            zone: self.zone,
+            threshold: self.threshold,
+            ..Default::default()
+        };
+    }
+
+    /// Ends the run and hands the rows over.
+    pub(crate) fn finish(
+        mut self,
+        end: Time,
+        carbon: &Carbon,
+    ) -> (KilowattHours, GramsCo2e, Vec<IntervalRow>) {
+        self.advance(end, carbon);
+        self.close(end);
+        (self.energy, self.emitted, self.rows)
+    }
+}

@@ -1,0 +1,114 @@
+//! What a run leaves behind: accounts, a row per pod, a row per zone and interval.
+
+use carbon_kube_core::{GramsCo2e, KilowattHours, Span, Time, UsDollars};
+
+/// The result of one policy on one world.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// Name of the policy.
+    pub policy: String,
+    /// When the nodes were switched off: the end of the accounts.
+    pub end: Time,
+    /// Accounts per zone, in the order of the world's zones.
+    pub zones: Vec<ZoneAccount>,
+    /// Rows per zone and interval: for each interval in order, each zone in order.
+    pub intervals: Vec<IntervalRow>,
+    /// A row per pod, in the order of the world's pods.
+    pub pods: Vec<PodOutcome>,
+    /// Events handled.
+    pub events: u64,
+    /// Hash of the whole event log.
+    pub digest: u128,
+    /// Violations of what a reader may expect, counted, such as unfinished work that was
+    /// charged at the zone's mean.
+    pub charged_beyond_trace: u64,
+}
+
+/// What one zone emitted, used and cost. Every gram is in exactly one account.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ZoneAccount {
+    /// What running pods added over idle.
+    pub operational: GramsCo2e,
+    /// The rest of the nodes that are on.
+    pub idle: GramsCo2e,
+    /// The window's share of making the nodes (SCI).
+    pub embodied: GramsCo2e,
+    /// Moving data.
+    pub transfer: GramsCo2e,
+    /// Energy behind operational, idle and transfer.
+    pub energy: KilowattHours,
+    /// Capacity that pods held, and egress.
+    pub cost: UsDollars,
+}
+
+impl ZoneAccount {
+    /// The sum of the accounts.
+    #[must_use]
+    pub fn emissions(&self) -> GramsCo2e {
+        self.operational + self.idle + self.embodied + self.transfer
+    }
+}
+
+/// One zone over one interval.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct IntervalRow {
+    /// Start of the interval.
+    pub start: Time,
+    /// Position of the zone.
+    pub zone: u32,
+    /// Mean intensity in g/kWh; NaN beyond the trace.
+    pub intensity: f64,
+    /// The policy's threshold at the start of the interval, in g/kWh; NaN where it has none.
+    pub threshold: f64,
+    /// Mean power of running pods over idle, in watts at the meter.
+    pub pod_watts: f64,
+    /// Mean idle power of the nodes that are on, in watts at the meter.
+    pub idle_watts: f64,
+    /// Grams: operational, idle and transfer of the interval.
+    pub grams: f64,
+    /// Mean number of running pods.
+    pub running: f64,
+}
+
+/// How a pod ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PodState {
+    /// It ran to its end (a service: to the end of the window).
+    Completed,
+    /// It never got a node, or not to its end.
+    #[default]
+    Unfinished,
+}
+
+/// What became of one pod.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct PodOutcome {
+    /// How it ended.
+    pub state: PodState,
+    /// First time on a node.
+    pub start: Option<Time>,
+    /// End of its work.
+    pub finish: Option<Time>,
+    /// Pool it ran in last.
+    pub pool: Option<u32>,
+    /// Held before it started, and paused later.
+    pub held: Span,
+    /// Times it was paused.
+    pub pauses: u32,
+    /// Times it moved to another node.
+    pub migrations: u32,
+    /// Times it lost its node.
+    pub evictions: u32,
+    /// Energy over idle.
+    pub energy: KilowattHours,
+    /// Emissions over idle.
+    pub operational: GramsCo2e,
+    /// Its share, by requests, of the idle power of its nodes. Part of the zone's idle account.
+    pub idle_share: GramsCo2e,
+    /// Its share, by requests and time, of making its nodes. Part of the zone's embodied account.
+    pub embodied_share: GramsCo2e,
+    /// Moving its data.
+    pub transfer: GramsCo2e,
+    /// The part of its nodes' price that it held, and egress.
+    pub cost: UsDollars,
+}

@@ -1,0 +1,155 @@
+//! From a checked scenario to a [`World`]: reads traces, draws generated pods, and checks what
+//! only the data can tell.
+
+mod intensity;
+mod pods;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use carbon_kube_core::forecast::ForecastModel;
+use carbon_kube_core::{Span, Time};
+use carbon_kube_datasets::{ReadError, bundled};
+
+use super::Parsed;
+use super::cluster;
+use super::diagnostic::{Code, Diagnostic, Report};
+use super::spec::{Forecast, ForecastKind, Spec, ZoneName};
+use crate::world::{AccountingSettings, Pod, Pool, SchedulerSettings, World};
+
+/// How far modelled and constant intensities reach beyond the window: before it for the policies'
+/// look back at the trailing week, after it for work that ends late.
+const MARGIN: Span = Span::from_millis(14 * 86_400_000);
+/// They follow late work for so long at most; what ends later is charged at the zone's mean.
+const LONGEST_TAIL: Span = Span::from_millis(5 * 366 * 86_400_000);
+
+/// Builds the world. Relative paths are relative to `base_dir`, the folder of the scenario file.
+///
+/// # Errors
+///
+/// Everything that is wrong with the data: files that can't be read, zones without intensity in
+/// the window, pods that fit nowhere.
+pub fn build(parsed: &Parsed, base_dir: &Path) -> Result<World, Vec<Diagnostic>> {
+    let spec = &parsed.spec.spec;
+    let mut report = Report::new(&parsed.file).with_tree(&parsed.tree);
+    let end = spec.start.0 + spec.duration.0;
+    let pools = pools(spec);
+    let pods = pods::read(spec, &pools, base_dir, &mut report);
+    let covered = Covered {
+        start: spec.start.0,
+        end,
+        from: spec.start.0 - MARGIN,
+        to: end + tail(&pods, end) + MARGIN,
+    };
+    let zones = intensity::read(&spec.grid, &covered, base_dir, &mut report);
+    let forecast = forecast(spec, &mut report);
+    if report.has_errors() {
+        return Err(report.into_sorted());
+    }
+    Ok(World {
+        name: parsed.spec.metadata.name.clone(),
+        seed: spec.seed,
+        start: spec.start.0,
+        end,
+        zones,
+        pools,
+        classes: spec.workloads.iter().map(cluster::class).collect(),
+        pods,
+        forecast,
+        scheduler: scheduler(spec),
+        accounting: accounting(spec),
+    })
+}
+
+/// The range of time that intensities are needed for, and are wished for.
+struct Covered {
+    /// Start of the window.
+    start: Time,
+    /// End of the window.
+    end: Time,
+    /// Where sources that can reach back begin.
+    from: Time,
+    /// Where sources that can go on end.
+    to: Time,
+}
+
+/// How long after the window the last pod may end.
+fn tail(pods: &[Pod], end: Time) -> Span {
+    let latest = |pod: &Pod| {
+        let delay = pod.max_delay.unwrap_or(Span::ZERO);
+        pod.arrival.saturating_add(pod.duration.saturating_add(delay))
+    };
+    let last = pods.iter().map(latest).max().unwrap_or(end).max(end);
+    let millis = last.millis().saturating_sub(end.millis());
+    Span::from_millis(millis).min(LONGEST_TAIL)
+}
+
+/// The pools; the check of the scenario has seen to it that each is complete and its zone known.
+fn pools(spec: &Spec) -> Vec<Pool> {
+    let zone = |name: &ZoneName| spec.grid.zones.iter().position(|zone| zone.zone == *name);
+    let pools = spec.node_pools.iter();
+    pools.filter_map(|pool| cluster::pool(pool, zone(&pool.zone)?)).collect()
+}
+
+fn forecast(spec: &Spec, report: &mut Report<'_>) -> ForecastModel {
+    let Forecast { kind, period, error, correlation } = &spec.forecast;
+    // Parsing has filled in the numbers that the kind uses.
+    match kind {
+        ForecastKind::Perfect => ForecastModel::Perfect,
+        ForecastKind::Persistence => ForecastModel::Persistence,
+        ForecastKind::Seasonal => {
+            ForecastModel::Seasonal { period: period.as_ref().map_or(Span::DAY, |period| period.0) }
+        }
+        ForecastKind::NoisyIndependent => {
+            ForecastModel::NoisyIndependent { error: error.unwrap_or_default() }
+        }
+        ForecastKind::Noisy => ForecastModel::NoisyAr {
+            error: error.unwrap_or_default(),
+            correlation: correlation.unwrap_or_default(),
+        },
+        ForecastKind::Recorded => recorded(spec, report),
+    }
+}
+
+fn recorded(spec: &Spec, report: &mut Report<'_>) -> ForecastModel {
+    let zone = spec.grid.zones.first().map(|zone| &zone.zone.0);
+    match zone.and_then(bundled::marginal_forecasts) {
+        Some(Ok(forecasts)) => return ForecastModel::Recorded(Arc::new(forecasts)),
+        Some(Err(error)) => {
+            report.error(Code::UnreadableTrace, "spec.forecast.kind", error.to_string());
+        }
+        None => {
+            let message = "there are no recorded forecasts for this grid";
+            report.error(Code::ForecastSetting, "spec.forecast.kind", message);
+        }
+    }
+    ForecastModel::Perfect
+}
+
+fn scheduler(spec: &Spec) -> SchedulerSettings {
+    let scheduler = &spec.scheduler;
+    SchedulerSettings {
+        control_interval: scheduler.control_interval.0,
+        signal_delay: scheduler.signal_delay.0,
+        place_weight: scheduler.place_weight,
+        releases_per_minute: scheduler.releases_per_minute,
+        backoff_initial: scheduler.backoff_initial.0,
+        backoff_max: scheduler.backoff_max.0,
+    }
+}
+
+fn accounting(spec: &Spec) -> AccountingSettings {
+    let accounting = &spec.accounting;
+    AccountingSettings {
+        transfer_kwh_per_gb: accounting.transfer_kwh_per_gb,
+        egress_usd_per_gb: accounting.egress_usd_per_gb,
+        report_interval: accounting.report_interval.0,
+    }
+}
+
+/// What to do about a file that can't be read.
+fn hint(error: &ReadError) -> Option<String> {
+    let opened = matches!(error, ReadError::Io { .. });
+    let relative = || "paths are relative to the scenario file".to_owned();
+    error.hint().or_else(|| opened.then(relative))
+}

@@ -1,0 +1,273 @@
+//! The carbon intensity of each zone.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use carbon_kube_core::intensity::{IntensitySeries, Label, Provenance, Signal};
+use carbon_kube_core::mix::FactorSet;
+use carbon_kube_core::{Span, Time, Zone, typical_year};
+use carbon_kube_datasets::ReadError;
+use carbon_kube_datasets::bundled;
+use carbon_kube_datasets::intensity::columns::{self, Columns};
+use carbon_kube_datasets::intensity::open::{self, Mix};
+
+use super::Covered;
+use crate::scenario::diagnostic::{Code, Report};
+use crate::scenario::schema::quoted;
+use crate::scenario::spec::{self, FileFormat, Grid, IntensityFile, IntensityUnit, Source};
+use crate::world::GridZone;
+
+/// The most values of one zone from `steps`: beyond them the list is not repeated.
+const MOST_STEPS: i64 = 24_000_000;
+
+/// Why a zone has no series.
+struct Problem {
+    code: Code,
+    message: String,
+    hint: Option<String>,
+}
+
+/// Reads the series of every zone and reports those that are missing, don't cover the window, or
+/// can't be compared with the others.
+pub(super) fn read(
+    grid: &Grid,
+    covered: &Covered,
+    base_dir: &Path,
+    report: &mut Report<'_>,
+) -> Vec<GridZone> {
+    let mut zones = Vec::new();
+    for (i, zone) in grid.zones.iter().enumerate() {
+        let name = &zone.zone.0;
+        let source = zone.source.as_ref();
+        let series = source.map_or_else(
+            || Err(no_source(name)),
+            |source| read_one(name, source, grid, covered, base_dir),
+        );
+        match series.and_then(|series| covering(series, name, covered)) {
+            Ok(series) => zones.push(GridZone { zone: name.clone(), series: Arc::new(series) }),
+            Err(problem) => {
+                let path = format!("spec.grid.zones[{i}].source");
+                report.error(problem.code, &path, problem.message).maybe_hint(problem.hint);
+            }
+        }
+    }
+    comparable(&zones, grid, report);
+    zones
+}
+
+fn no_source(zone: &Zone) -> Problem {
+    Problem {
+        code: Code::NoIntensity,
+        message: format!("no carbon intensity for zone `{zone}`"),
+        hint: Some("import measured data with `source: {file: {path: ...}}`".to_owned()),
+    }
+}
+
+fn read_one(
+    zone: &Zone,
+    source: &Source,
+    grid: &Grid,
+    covered: &Covered,
+    base_dir: &Path,
+) -> Result<IntensitySeries, Problem> {
+    match source {
+        Source::Bundled(source) => read_bundled(zone, source.signal, grid.factor_set.into()),
+        Source::Modelled(_) => modelled(zone, grid.factor_set.into(), covered),
+        Source::File(file) => read_file(zone, file, grid.factor_set.into(), base_dir),
+        Source::Constant(constant) => {
+            let values = [constant.grams_per_kwh];
+            repeated(zone, &values, Span::HOUR, grid, covered)
+        }
+        Source::Steps(steps) => repeated(zone, &steps.grams_per_kwh, steps.step.0, grid, covered),
+    }
+}
+
+fn read_bundled(
+    zone: &Zone,
+    signal: spec::Signal,
+    factors: FactorSet,
+) -> Result<IntensitySeries, Problem> {
+    let series = match signal {
+        spec::Signal::Average => bundled::series(zone, factors),
+        spec::Signal::Marginal => bundled::marginal(zone),
+    };
+    let signal = Signal::from(signal);
+    series
+        .ok_or_else(|| Problem {
+            code: Code::NoIntensity,
+            message: format!("no {signal} intensity is bundled for zone `{zone}`"),
+            hint: Some(format!(
+                "bundled are {}; others have `source: {{modelled: {{}}}}` or a `file`",
+                quoted(
+                    bundled::catalogue()
+                        .iter()
+                        .filter(|row| row.signal == signal)
+                        .map(|row| row.zone)
+                )
+            )),
+        })?
+        .map_err(unreadable)
+}
+
+fn modelled(
+    zone: &Zone,
+    factors: FactorSet,
+    covered: &Covered,
+) -> Result<IntensitySeries, Problem> {
+    if factors == FactorSet::Lifecycle {
+        return Err(Problem {
+            code: Code::MixedSignals,
+            message: "the typical-year model knows direct emissions only".to_owned(),
+            hint: Some("use `factorSet: local`, or import lifecycle data".to_owned()),
+        });
+    }
+    typical_year::series(zone, covered.from, covered.to).ok_or_else(|| {
+        let known: Vec<&str> = typical_year::zones().map(Zone::as_str).collect();
+        Problem {
+            hint: Some(format!(
+                "modelled are {}; import others with `source: {{file: {{path: ...}}}}`",
+                quoted(known)
+            )),
+            ..no_source(zone)
+        }
+    })
+}
+
+fn read_file(
+    zone: &Zone,
+    file: &IntensityFile,
+    factors: FactorSet,
+    base_dir: &Path,
+) -> Result<IntensitySeries, Problem> {
+    let path = base_dir.join(&file.path);
+    let area = file.area.clone().unwrap_or_else(|| zone.to_string());
+    let series = match file.format {
+        FileFormat::Open => {
+            let zone = zone.clone();
+            open::read(&path, &Mix { zone, area, factors })
+        }
+        FileFormat::Columns => {
+            let label = Label {
+                zone: zone.clone(),
+                area,
+                signal: file.signal.into(),
+                scope: factors.scope(),
+                factor_set: "the file's own".to_owned(),
+                provenance: Provenance::Measured,
+                source: file.path.clone(),
+            };
+            let columns = Columns {
+                time: file.time_column.clone().unwrap_or_default(),
+                value: file.value_column.clone().unwrap_or_default(),
+                unit: unit(file.unit),
+            };
+            columns::read(&path, label, &columns)
+        }
+    };
+    series.map_err(unreadable)
+}
+
+fn unit(unit: IntensityUnit) -> columns::IntensityUnit {
+    match unit {
+        IntensityUnit::GramsPerKwh | IntensityUnit::KilogramsPerMwh => {
+            columns::IntensityUnit::GramsPerKwh
+        }
+        IntensityUnit::KilogramsPerKwh => columns::IntensityUnit::KilogramsPerKwh,
+        IntensityUnit::PoundsPerMwh => columns::IntensityUnit::PoundsPerMwh,
+    }
+}
+
+fn unreadable(error: ReadError) -> Problem {
+    Problem { code: Code::UnreadableTrace, hint: super::hint(&error), message: error.to_string() }
+}
+
+/// A list of values that begins with the window and is repeated, before it as well as after it.
+fn repeated(
+    zone: &Zone,
+    values: &[f64],
+    step: Span,
+    grid: &Grid,
+    covered: &Covered,
+) -> Result<IntensitySeries, Problem> {
+    let before = (covered.start - covered.from).millis() / step.millis();
+    let after = (covered.to - covered.start).millis() / step.millis() + 1;
+    let count = (before + after).min(MOST_STEPS);
+    let length = values.len() as i64;
+    let value = |i: i64| values[(i - before).rem_euclid(length) as usize];
+    let scope = FactorSet::from(grid.factor_set).scope();
+    let label = Label {
+        zone: zone.clone(),
+        area: zone.to_string(),
+        signal: signal_of_others(grid),
+        scope,
+        factor_set: "the scenario's own".to_owned(),
+        provenance: Provenance::Modelled,
+        source: "values in the scenario".to_owned(),
+    };
+    let start = covered.start - step * before;
+    IntensitySeries::new(label, start, step, (0..count).map(|i| Some(value(i)))).map_err(|error| {
+        Problem { code: Code::NoIntensity, message: error.to_string(), hint: None }
+    })
+}
+
+/// Values in the scenario are what the scenario's other zones are: they say nothing themselves.
+fn signal_of_others(grid: &Grid) -> Signal {
+    let marginal = grid.zones.iter().any(|zone| match &zone.source {
+        Some(Source::Bundled(source)) => source.signal == spec::Signal::Marginal,
+        Some(Source::File(file)) => file.signal == spec::Signal::Marginal,
+        _ => false,
+    });
+    if marginal { Signal::Marginal } else { Signal::Average }
+}
+
+/// The series, if it is known everywhere in the window.
+fn covering(
+    series: IntensitySeries,
+    zone: &Zone,
+    covered: &Covered,
+) -> Result<IntensitySeries, Problem> {
+    let Err(error) = series.integral_hours(covered.start, covered.end) else {
+        return Ok(series);
+    };
+    let Covered { start, end, .. } = covered;
+    let typical = typical_year::zones().any(|known| known == zone);
+    let ranges = overlap(&series, *start, *end);
+    let instead = if typical { "use `source: {modelled: {}}`" } else { "import data that does" };
+    Err(Problem {
+        code: Code::NoIntensity,
+        message: format!("{error}; the scenario needs {start} to {end}"),
+        hint: Some(format!("{ranges}{instead}")),
+    })
+}
+
+/// Advice about the window, where another one of the same length would do.
+fn overlap(series: &IntensitySeries, start: Time, end: Time) -> String {
+    let fits = series.end() - series.start() >= end - start;
+    if fits && (start < series.start() || end > series.end()) {
+        return format!("move the window into {} to {}, or ", series.start(), series.end());
+    }
+    String::new()
+}
+
+/// Average and marginal, direct and lifecycle numbers answer different questions; zones that
+/// differ in them can't be compared, so no policy may choose between them.
+fn comparable(zones: &[GridZone], grid: &Grid, report: &mut Report<'_>) {
+    if zones.len() < grid.zones.len() {
+        return;
+    }
+    let kind = |zone: &GridZone| (zone.series.label().signal, zone.series.label().scope);
+    let Some(first) = zones.first() else { return };
+    for (i, zone) in zones.iter().enumerate() {
+        if kind(zone) != kind(first) {
+            let (signal, scope) = kind(zone);
+            let (first_signal, first_scope) = kind(first);
+            let message = format!(
+                "{signal} {scope} intensity, where zone `{}` has {first_signal} {first_scope}",
+                first.zone
+            );
+            report
+                .error(Code::MixedSignals, &format!("spec.grid.zones[{i}].source"), message)
+                .hint("give all zones the same kind of intensity");
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! From the scenario's pools and workloads to those of [`World`](crate::world::World). Pure: what
+//! is read from files is in [`super::build`].
+
+use std::collections::BTreeMap;
+
+use carbon_kube_core::{Bytes, MilliCpu, Watts};
+
+use super::spec::{self, NodePool, PodEntry, PodTemplate, Workload, WorkloadKind};
+use crate::world::{
+    Affinity, Operator, Owner, PodClass, Pool, Requirement, Resources, Taint, TaintEffect,
+    Toleration,
+};
+
+/// The node label that says which grid zone a node draws from.
+pub(super) const GRID_ZONE: &str = "carbon-kube.io/grid-zone";
+
+/// The pool; `None` where capacity or power is missing.
+pub(super) fn pool(pool: &NodePool, zone: usize) -> Option<Pool> {
+    let power = pool.power.as_ref()?;
+    let embodied = pool.embodied.as_ref();
+    Some(Pool {
+        name: pool.name.clone(),
+        zone,
+        count: pool.count,
+        allocatable: Resources {
+            cpu: pool.allocatable.cpu.as_ref()?.0,
+            memory: pool.allocatable.memory.as_ref()?.0,
+            gpu: pool.allocatable.gpu.unwrap_or(0),
+        },
+        max_pods: pool.max_pods,
+        labels: labels(pool),
+        taints: pool.taints.iter().map(taint).collect(),
+        idle: Watts::new(power.idle_watts)?,
+        busy: Watts::new(power.busy_watts)?,
+        pue: pool.pue,
+        embodied_kg: embodied.map_or(0.0, |embodied| embodied.kg_co2e),
+        lifetime_years: embodied.map_or(spec::LIFETIME_YEARS, |embodied| embodied.lifetime_years),
+        usd_per_hour: pool.usd_per_hour,
+    })
+}
+
+/// The labels of the pool's nodes: its own, and those that a cloud's kubelet would set.
+fn labels(pool: &NodePool) -> BTreeMap<String, String> {
+    let automatic = [
+        (GRID_ZONE, Some(pool.zone.to_string())),
+        ("node.kubernetes.io/instance-type", pool.instance_type.clone()),
+        ("topology.kubernetes.io/region", pool.region.clone()),
+        ("topology.kubernetes.io/zone", pool.topology_zone.clone()),
+    ];
+    let mut labels = pool.labels.clone();
+    for (key, value) in automatic {
+        labels.extend(value.map(|value| (key.to_owned(), value)));
+    }
+    labels
+}
+
+fn taint(taint: &spec::Taint) -> Taint {
+    Taint { key: taint.key.clone(), value: taint.value.clone(), effect: effect(taint.effect) }
+}
+
+fn effect(effect: spec::TaintEffect) -> TaintEffect {
+    match effect {
+        spec::TaintEffect::NoSchedule => TaintEffect::NoSchedule,
+        spec::TaintEffect::PreferNoSchedule => TaintEffect::PreferNoSchedule,
+        spec::TaintEffect::NoExecute => TaintEffect::NoExecute,
+    }
+}
+
+/// What the pods of a workload have in common.
+pub(super) fn class(workload: &Workload) -> PodClass {
+    let template = workload.template.clone().unwrap_or_default();
+    PodClass {
+        name: workload.name.clone(),
+        owner: match workload.kind {
+            WorkloadKind::Job => Owner::Job,
+            WorkloadKind::Deployment => Owner::Deployment,
+        },
+        priority: template.spec.priority,
+        affinity: affinity(&template),
+        tolerations: template.spec.tolerations.iter().map(toleration).collect(),
+        node_selector: template.spec.node_selector,
+        interruptible: workload.interruptible.unwrap_or(false),
+        migratable: workload.migratable.unwrap_or(false),
+        checkpoint: workload.checkpoint.0,
+        data: workload.data_size.0,
+        cpu_utilisation: workload.cpu_utilisation,
+        speedup: workload.speedup.clone(),
+    }
+}
+
+fn affinity(template: &PodTemplate) -> Affinity {
+    let rules = template.spec.affinity.as_ref();
+    let Some(rules) = rules.and_then(|affinity| affinity.node_affinity.as_ref()) else {
+        return Affinity::default();
+    };
+    let required = rules.required.iter();
+    Affinity {
+        required: required
+            .flat_map(|selector| selector.node_selector_terms.iter().map(term))
+            .collect(),
+        preferred: rules
+            .preferred
+            .iter()
+            .map(|preferred| (preferred.weight, term(&preferred.preference)))
+            .collect(),
+    }
+}
+
+fn term(term: &spec::NodeSelectorTerm) -> Vec<Requirement> {
+    term.match_expressions.iter().map(requirement).collect()
+}
+
+fn requirement(requirement: &spec::Requirement) -> Requirement {
+    Requirement {
+        key: requirement.key.clone(),
+        operator: match requirement.operator {
+            spec::Operator::In => Operator::In,
+            spec::Operator::NotIn => Operator::NotIn,
+            spec::Operator::Exists => Operator::Exists,
+            spec::Operator::DoesNotExist => Operator::DoesNotExist,
+            spec::Operator::Gt => Operator::Gt,
+            spec::Operator::Lt => Operator::Lt,
+        },
+        values: requirement.values.clone(),
+    }
+}
+
+fn toleration(toleration: &spec::Toleration) -> Toleration {
+    Toleration {
+        key: toleration.key.clone(),
+        exists: toleration.operator == spec::TolerationOperator::Exists,
+        value: toleration.value.clone(),
+        effect: toleration.effect.map(effect),
+    }
+}
+
+/// What the template's containers request together; `cpu` is `None` where no container says.
+pub(super) struct TemplateRequests {
+    pub cpu: Option<MilliCpu>,
+    pub memory: Bytes,
+    pub gpu: u32,
+}
+
+/// The sum over the containers; a limit counts where a request is missing, as in Kubernetes.
+pub(super) fn requests(workload: &Workload) -> TemplateRequests {
+    let mut sum = TemplateRequests { cpu: None, memory: Bytes(0), gpu: 0 };
+    let containers = workload.template.iter().flat_map(|t| &t.spec.containers);
+    for spec::ContainerResources { requests, limits } in containers.map(|c| &c.resources) {
+        if let Some(cpu) = requests.cpu.as_ref().or(limits.cpu.as_ref()) {
+            let before = sum.cpu.unwrap_or_default();
+            sum.cpu = Some(MilliCpu(before.0.saturating_add(cpu.0.0)));
+        }
+        if let Some(memory) = requests.memory.as_ref().or(limits.memory.as_ref()) {
+            sum.memory = Bytes(sum.memory.0.saturating_add(memory.0.0));
+        }
+        let gpu = requests.gpu.or(limits.gpu).unwrap_or(0);
+        sum.gpu = sum.gpu.saturating_add(gpu);
+    }
+    sum
+}
+
+/// Resources as a message shows them.
+pub(super) fn shown(resources: &Resources) -> String {
+    let mut text = format!("cpu {}, memory {}", resources.cpu, resources.memory);
+    if resources.gpu > 0 {
+        text += &format!(", gpu {}", resources.gpu);
+    }
+    text
+}
+
+/// What a listed pod requests: its own values, else those of the template.
+pub(super) fn pod_requests(pod: &PodEntry, template: &TemplateRequests) -> Resources {
+    let cpu = pod.cpu.as_ref().map(|cpu| cpu.0);
+    let memory = pod.memory.as_ref().map(|memory| memory.0);
+    Resources {
+        cpu: cpu.or(template.cpu).unwrap_or_default(),
+        memory: memory.unwrap_or(template.memory),
+        gpu: pod.gpu.unwrap_or(template.gpu),
+    }
+}

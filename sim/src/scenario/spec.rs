@@ -1,0 +1,245 @@
+//! The scenario file, as Rust types. The doc comments are the reference: the JSON Schema
+//! `scenarios/scenario.schema.json` is generated from them.
+
+mod cluster;
+mod grid;
+mod quantity;
+mod template;
+mod workload;
+
+use carbon_kube_policies::Settings;
+use carbon_kube_policies::baselines::DefaultScheduler;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub(super) use cluster::LIFETIME_YEARS;
+pub use cluster::{Embodied, NodePool, Power, ResourceAmounts, Taint, TaintEffect};
+pub use grid::{
+    Bundled, Constant, FactorSet, FileFormat, Grid, GridZone, IntensityFile, IntensityUnit,
+    Modelled, Signal, Source, Steps,
+};
+pub use quantity::{CpuQuantity, Duration, Instant, MemoryQuantity, ZoneName};
+pub use template::{
+    Affinity, Container, ContainerResources, NodeAffinity, NodeSelector, NodeSelectorTerm,
+    Operator, PodSpec, PodTemplate, PreferredTerm, Requirement, Resources, TemplateMetadata,
+    Toleration, TolerationOperator,
+};
+pub use workload::{
+    ArrivalUnit, CpuUnit, DurationModel, DurationUnit, Generated, MemoryUnit, PodEntry, Shape,
+    Trace, TraceColumns, Workload, WorkloadKind,
+};
+
+/// A scenario: what is simulated, under which policies, and what is kept of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Scenario {
+    /// Version of the format.
+    pub api_version: ApiVersion,
+    /// What the document is.
+    pub kind: Kind,
+    /// Name and description.
+    pub metadata: Metadata,
+    /// What is simulated.
+    pub spec: Spec,
+}
+
+/// Version of the format. Later versions will stay able to read this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ApiVersion {
+    /// The only one so far.
+    #[serde(rename = "carbon-kube.io/v1alpha1")]
+    V1Alpha1,
+}
+
+/// What the document is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Kind {
+    /// A scenario.
+    Scenario,
+}
+
+/// Name and description.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Metadata {
+    /// Name of the scenario, used for the folder of its results: 1 to 63 lower-case letters,
+    /// digits and `-`.
+    pub name: String,
+    /// What the scenario is for, in a sentence or two, for reports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
+
+/// What is simulated.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Spec {
+    /// First instant of the window, such as `2020-06-01T00:00:00Z`. The bundled intensities cover
+    /// 2020 in UTC.
+    pub start: Instant,
+    /// Length of the window, such as `14d`; above zero and at most 20 years. No pod arrives after
+    /// it; a run goes on until the last pod has ended.
+    pub duration: Duration,
+    /// Root of every random stream: the same seed gives the same bytes. Default 1.
+    #[serde(default = "default_seed")]
+    pub seed: u64,
+    /// Grid zones and their carbon intensity.
+    pub grid: Grid,
+    /// Pools of equal nodes.
+    pub node_pools: Vec<NodePool>,
+    /// Where pods come from.
+    pub workloads: Vec<Workload>,
+    /// The scheduler and the control loop.
+    #[serde(default)]
+    pub scheduler: Scheduler,
+    /// Policies to compare, each a bare name or `{name: {settings}}`. The first is the reference of
+    /// the others. A policy that is listed again with other settings is called `<name>-2` in
+    /// reports. Default: `default-scheduler` alone.
+    #[serde(default = "default_policies")]
+    pub policies: Vec<Settings>,
+    /// How policies see the future.
+    #[serde(default)]
+    pub forecast: Forecast,
+    /// How emissions and money are counted.
+    #[serde(default)]
+    pub accounting: Accounting,
+    /// What is kept of a run.
+    #[serde(default)]
+    pub outputs: Outputs,
+}
+
+fn default_seed() -> u64 {
+    1
+}
+
+fn default_policies() -> Vec<Settings> {
+    vec![Settings::from(DefaultScheduler::default())]
+}
+
+/// The scheduler and the control loop.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct Scheduler {
+    /// How often the signal and the thresholds are looked at anew; at least `1s`. Default `1h`,
+    /// the resolution of most grid data.
+    pub control_interval: Duration,
+    /// How old a published intensity is when it becomes known. Default `0s`: the value of an hour
+    /// is known as the hour starts.
+    pub signal_delay: Duration,
+    /// Weight of a policy's placement among the scheduler's own scores, as an extender's `weight`.
+    /// Default 1; 0 leaves placement to the scheduler.
+    #[schemars(range(min = 0, max = 100))]
+    pub place_weight: i64,
+    /// The most held pods that are let go per minute when a grid turns clean. Default 600.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub releases_per_minute: f64,
+    /// First wait after a failed scheduling attempt; doubles up to `backoffMax`. Default `1s`, as
+    /// in kube-scheduler.
+    pub backoff_initial: Duration,
+    /// Longest wait after a failed attempt. Default `10s`, as in kube-scheduler.
+    pub backoff_max: Duration,
+}
+
+impl Default for Scheduler {
+    fn default() -> Self {
+        use carbon_kube_core::Span;
+        Self {
+            control_interval: Duration(Span::HOUR),
+            signal_delay: Duration(Span::ZERO),
+            place_weight: 1,
+            releases_per_minute: 600.0,
+            backoff_initial: Duration(Span::SECOND),
+            backoff_max: Duration(Span::SECOND * 10),
+        }
+    }
+}
+
+/// How policies see the future. A policy never sees the truth after its present through anything
+/// else.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct Forecast {
+    /// The model. Default `noisy`.
+    pub kind: ForecastKind,
+    /// Length of the period of `seasonal`: `1d` is the same hour yesterday, `7d` of last week.
+    /// Default `1d`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub period: Option<Duration>,
+    /// Standard deviation of the error of `noisy` and `noisy-independent`, in parts of the
+    /// series' mean. Default 0.138 for `noisy`, which four-day forecasts of the British grid have,
+    /// and 0.05 for `noisy-independent`, as in Wiesner et al. 2021.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 10))]
+    pub error: Option<f64>,
+    /// Correlation of the error of `noisy` from one hour to the next, 0 to below 1. Default 0.95.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 0.999_999))]
+    pub correlation: Option<f64>,
+}
+
+/// A model of the future.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForecastKind {
+    /// The truth: the upper bound of what any forecast can give.
+    Perfect,
+    /// The value of now, for ever.
+    Persistence,
+    /// The value one `period` ago.
+    Seasonal,
+    /// Truth plus an independent normal error, the same at each horizon. Kinder than real
+    /// forecasts; for comparison with published results.
+    NoisyIndependent,
+    /// Truth plus an error that grows with the horizon, as that of issued forecasts does.
+    #[default]
+    Noisy,
+    /// Forecasts as they were issued at the time. They exist for the bundled marginal series of
+    /// `US-CA`.
+    Recorded,
+}
+
+/// How emissions and money are counted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct Accounting {
+    /// Energy of moving one gigabyte (10^9 bytes), at each end, in kWh. Default 0.06 (Aslan et al.
+    /// 2018, for 2015; halves about every two years, so it is on the high side).
+    #[schemars(range(min = 0, max = 1000))]
+    pub transfer_kwh_per_gb: f64,
+    /// Price of one gigabyte that leaves a zone, in US dollars. Default 0.02, the price between
+    /// two regions of one provider.
+    #[schemars(range(min = 0, max = 1000))]
+    pub egress_usd_per_gb: f64,
+    /// Length of a row of the zones' time series; at least `1m`. Default `1h`.
+    pub report_interval: Duration,
+}
+
+impl Default for Accounting {
+    fn default() -> Self {
+        Self {
+            transfer_kwh_per_gb: 0.06,
+            egress_usd_per_gb: 0.02,
+            report_interval: Duration(carbon_kube_core::Span::HOUR),
+        }
+    }
+}
+
+/// What is kept of a run, beside the summary.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct Outputs {
+    /// Every event. Large: about 100 bytes per pod and event. Default false.
+    pub events: bool,
+    /// A row per pod. Default true.
+    pub pods: bool,
+    /// A row per zone and `reportInterval`. Default true.
+    pub zones: bool,
+    /// Pictures. Default true.
+    pub charts: bool,
+}
+
+impl Default for Outputs {
+    fn default() -> Self {
+        Self { events: false, pods: true, zones: true, charts: true }
+    }
+}

@@ -1,0 +1,151 @@
+//! Node pools.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{CpuQuantity, MemoryQuantity, ZoneName};
+
+/// Equal nodes: one machine type in one place.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct NodePool {
+    /// Unique name; nodes are called `<name>-<number>`.
+    pub name: String,
+    /// The grid zone that the nodes draw their power from; one of `grid.zones`.
+    pub zone: ZoneName,
+    /// How many nodes, 1 to 1,000,000.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub count: u32,
+    /// Cloud instance type, such as `m5.4xlarge`. Fills in `allocatable`, `power` and `embodied`
+    /// from the compiled-in table where they are not given, and sets the label
+    /// `node.kubernetes.io/instance-type`. The table's watts are without GPUs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance_type: Option<String>,
+    /// What the pods of one node may request together. Default: all of `instanceType`, nothing
+    /// reserved for the system; without one, `cpu` and `memory` are required.
+    #[serde(default, skip_serializing_if = "ResourceAmounts::is_empty")]
+    pub allocatable: ResourceAmounts,
+    /// The most pods on one node. Default 110, the kubelet's.
+    #[serde(default = "default_max_pods")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub max_pods: u32,
+    /// Power of one node. Default: that of `instanceType`; required without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power: Option<Power>,
+    /// Power usage effectiveness: power of the building over power of its nodes, 1 to 5. Default
+    /// 1.2, about that of large cloud providers.
+    #[serde(default = "default_pue")]
+    #[schemars(range(min = 1, max = 5))]
+    pub pue: f64,
+    /// Emissions of making one node. Default: those of `instanceType`; without one, none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embodied: Option<Embodied>,
+    /// Price of one node in US dollars per hour. Default 0.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub usd_per_hour: f64,
+    /// Node labels. `carbon-kube.io/grid-zone`, `node.kubernetes.io/instance-type` and the
+    /// topology labels are added; `kubernetes.io/hostname` is not simulated.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Cloud region, the label `topology.kubernetes.io/region`. Default: no such label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Kubernetes' own zone, the label `topology.kubernetes.io/zone`. Default: no such label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topology_zone: Option<String>,
+    /// Node taints. Default none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taints: Vec<Taint>,
+}
+
+fn default_max_pods() -> u32 {
+    110
+}
+
+fn default_pue() -> f64 {
+    1.2
+}
+
+/// Amounts of the resources that are simulated.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct ResourceAmounts {
+    /// CPU cores, such as `500m` or `2`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<CpuQuantity>,
+    /// Memory, such as `64Gi`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<MemoryQuantity>,
+    /// Whole GPUs (`nvidia.com/gpu`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1024))]
+    pub gpu: Option<u32>,
+}
+
+impl ResourceAmounts {
+    /// Whether no resource is given.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// How a node turns CPU use into power: a straight line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Power {
+    /// Power drawn at zero CPU use, in watts.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub idle_watts: f64,
+    /// Power drawn with every allocatable core busy, in watts; at least `idleWatts`.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub busy_watts: f64,
+}
+
+/// Emissions of making a node.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Embodied {
+    /// Emissions of making and scrapping one node, in kg CO2e.
+    #[serde(rename = "kgCo2e")]
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub kg_co2e: f64,
+    /// Years over which they are spread. Default 4.
+    #[serde(default = "default_lifetime")]
+    #[schemars(range(min = 0.1, max = 100))]
+    pub lifetime_years: f64,
+}
+
+/// Years over which clouds and the SCI's examples spread a server's embodied emissions.
+pub(in crate::scenario) const LIFETIME_YEARS: f64 = 4.0;
+
+fn default_lifetime() -> f64 {
+    LIFETIME_YEARS
+}
+
+/// A node taint, as in Kubernetes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Taint {
+    /// Key.
+    pub key: String,
+    /// Value. Default empty.
+    #[serde(default)]
+    pub value: String,
+    /// What it does to pods that don't tolerate it.
+    pub effect: TaintEffect,
+}
+
+/// Effect of a taint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum TaintEffect {
+    /// Not scheduled.
+    NoSchedule,
+    /// Not scheduled where another node will do.
+    PreferNoSchedule,
+    /// Not scheduled; in a real cluster also evicted.
+    NoExecute,
+}

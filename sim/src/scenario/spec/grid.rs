@@ -1,0 +1,179 @@
+//! Grid zones and where their carbon intensity comes from.
+
+use carbon_kube_core::{intensity, mix};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Duration, ZoneName};
+
+/// Grid zones and their carbon intensity.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Grid {
+    /// Emission factors for sources that give a generation mix. Default `local`.
+    #[serde(default)]
+    pub factor_set: FactorSet,
+    /// The zones, at most 64, in the order in which reports show them.
+    pub zones: Vec<GridZone>,
+}
+
+/// Which emission factors turn a generation mix into an intensity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum FactorSet {
+    /// Direct emissions, with the factors of that zone and year.
+    #[default]
+    Local,
+    /// Direct emissions, one set for the whole world.
+    Global,
+    /// Lifecycle emissions, one set for the whole world.
+    Lifecycle,
+}
+
+impl From<FactorSet> for mix::FactorSet {
+    fn from(set: FactorSet) -> Self {
+        match set {
+            FactorSet::Local => Self::Local,
+            FactorSet::Global => Self::Global,
+            FactorSet::Lifecycle => Self::Lifecycle,
+        }
+    }
+}
+
+/// One grid zone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct GridZone {
+    /// Name of the zone. `US-NE` is New England, not Nebraska.
+    pub zone: ZoneName,
+    /// Where its carbon intensity comes from. Default: the bundled series where it covers the
+    /// window, else the typical-year model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+}
+
+/// Where a zone's carbon intensity comes from. Exactly one of the keys.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Source {
+    /// Measured data that comes with the program: 2020 in UTC, for some zones.
+    Bundled(Bundled),
+    /// The typical-year model: the right shape, not that year's weather. Reports label it as
+    /// modelled.
+    Modelled(Modelled),
+    /// A file of your own.
+    File(IntensityFile),
+    /// The same value at all times.
+    Constant(Constant),
+    /// Values from `start` on, one per `step`.
+    Steps(Steps),
+}
+
+/// Measured data that comes with the program.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct Bundled {
+    /// Average or marginal intensity; marginal is bundled for `US-CA` only. Default `average`.
+    pub signal: Signal,
+}
+
+/// Which question an intensity answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Signal {
+    /// Emissions of all generation over all energy: what an inventory counts.
+    #[default]
+    Average,
+    /// Emissions of the plant that answers one more kWh: what a change causes.
+    Marginal,
+}
+
+impl From<Signal> for intensity::Signal {
+    fn from(signal: Signal) -> Self {
+        match signal {
+            Signal::Average => Self::Average,
+            Signal::Marginal => Self::Marginal,
+        }
+    }
+}
+
+/// The typical-year model; it has no settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Modelled {}
+
+/// A file with carbon intensities or a generation mix.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct IntensityFile {
+    /// Path of a CSV file, may end in `.gz`; relative to the scenario file.
+    pub path: String,
+    /// How the file is laid out.
+    pub format: FileFormat,
+    /// Column with the start of each step, for `columns`; required there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_column: Option<String>,
+    /// Column with the intensity, for `columns`; required there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value_column: Option<String>,
+    /// Unit of the values, for `columns`. Default `g/kWh`.
+    #[serde(default)]
+    pub unit: IntensityUnit,
+    /// Average or marginal, for `columns`; reports and comparisons never mix the two. Default
+    /// `average`.
+    #[serde(default)]
+    pub signal: Signal,
+    /// What was measured, such as `CAISO`: one zone can have several. Default: the zone's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub area: Option<String>,
+}
+
+/// How an intensity file is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum FileFormat {
+    /// The open files of the project: a generation mix per hour, turned into an intensity with
+    /// `factorSet`.
+    Open,
+    /// Any CSV with a column of times and a column of values.
+    Columns,
+}
+
+/// Unit of carbon intensities in a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum IntensityUnit {
+    /// Grams per kilowatt-hour.
+    #[default]
+    #[serde(rename = "g/kWh")]
+    GramsPerKwh,
+    /// Kilograms per megawatt-hour: the same number as g/kWh.
+    #[serde(rename = "kg/MWh")]
+    KilogramsPerMwh,
+    /// Kilograms per kilowatt-hour.
+    #[serde(rename = "kg/kWh")]
+    KilogramsPerKwh,
+    /// Pounds per megawatt-hour, as US providers publish.
+    #[serde(rename = "lb/MWh")]
+    PoundsPerMwh,
+}
+
+/// The same value at all times.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Constant {
+    /// Carbon intensity in g/kWh, 0 to below 10,000.
+    #[schemars(range(min = 0, max = 9999.999))]
+    pub grams_per_kwh: f64,
+}
+
+/// Values from the window's start on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Steps {
+    /// How long each value holds.
+    pub step: Duration,
+    /// Carbon intensity of each step in g/kWh. The list is repeated to the end of the run, so that
+    /// 24 hourly values make every day the same.
+    #[schemars(length(min = 1), inner(range(min = 0, max = 9999.999)))]
+    pub grams_per_kwh: Vec<f64>,
+}

@@ -1,0 +1,254 @@
+//! What a run simulates: a scenario after parsing, validation and the reading of its files.
+//!
+//! Everything here is already valid; the engine trusts it and reads nothing else. Lists refer to
+//! each other by position: a pool to its zone, a pod to its class.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use carbon_kube_core::forecast::ForecastModel;
+use carbon_kube_core::intensity::IntensitySeries;
+use carbon_kube_core::{Bytes, MilliCpu, Span, Time, Watts, Zone};
+
+/// One scenario, ready to run under any policy.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// `metadata.name` of the scenario.
+    pub name: String,
+    /// Root of every random stream.
+    pub seed: u64,
+    /// First instant of the window.
+    pub start: Time,
+    /// End of the window: no pod arrives later, and services end here.
+    pub end: Time,
+    /// Grid zones, at most [`carbon_kube_core::view::ZoneSet::MAX_ZONES`].
+    pub zones: Vec<GridZone>,
+    /// Pools of equal nodes.
+    pub pools: Vec<Pool>,
+    /// What the pods of one workload have in common.
+    pub classes: Vec<PodClass>,
+    /// Every pod, by arrival.
+    pub pods: Vec<Pod>,
+    /// How policies see the future.
+    pub forecast: ForecastModel,
+    /// Settings of the scheduler and the control loop.
+    pub scheduler: SchedulerSettings,
+    /// Settings of the accounts.
+    pub accounting: AccountingSettings,
+}
+
+impl World {
+    /// The number of each pod within its class, from 0; its name is `<class>-<number>`.
+    #[must_use]
+    pub fn pod_numbers(&self) -> Vec<u32> {
+        let mut next = vec![0u32; self.classes.len()];
+        self.pods
+            .iter()
+            .map(|pod| {
+                let number = &mut next[pod.class as usize];
+                *number += 1;
+                *number - 1
+            })
+            .collect()
+    }
+}
+
+/// A grid zone and its carbon intensity.
+#[derive(Clone, Debug)]
+pub struct GridZone {
+    /// Its name.
+    pub zone: Zone,
+    /// What is accounted with, and what policies see up to now.
+    pub series: Arc<IntensitySeries>,
+}
+
+/// Equal nodes: one machine type in one place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pool {
+    /// Unique name; its nodes are called `<name>-<number>`.
+    pub name: String,
+    /// Position in [`World::zones`].
+    pub zone: usize,
+    /// How many nodes.
+    pub count: u32,
+    /// What the pods of one node may request together.
+    pub allocatable: Resources,
+    /// The most pods on one node.
+    pub max_pods: u32,
+    /// Node labels, with those that the kubelet would set.
+    pub labels: BTreeMap<String, String>,
+    /// Node taints.
+    pub taints: Vec<Taint>,
+    /// Power of one node with no load.
+    pub idle: Watts,
+    /// Power of one node with every allocatable core busy.
+    pub busy: Watts,
+    /// Power usage effectiveness: facility power over node power, 1 or more.
+    pub pue: f64,
+    /// Emissions of making one node, in kg CO2e.
+    pub embodied_kg: f64,
+    /// Years over which they are spread.
+    pub lifetime_years: f64,
+    /// Price of one node, in US dollars per hour.
+    pub usd_per_hour: f64,
+}
+
+/// Amounts of the resources that are simulated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Resources {
+    /// CPU.
+    pub cpu: MilliCpu,
+    /// Memory.
+    pub memory: Bytes,
+    /// Whole GPUs (`nvidia.com/gpu`).
+    pub gpu: u32,
+}
+
+/// A node taint, as in Kubernetes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taint {
+    /// Key.
+    pub key: String,
+    /// Value, may be empty.
+    pub value: String,
+    /// What it does to pods that don't tolerate it.
+    pub effect: TaintEffect,
+}
+
+/// Effect of a taint. `NoExecute` also keeps pods from being scheduled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaintEffect {
+    /// Not scheduled.
+    NoSchedule,
+    /// Not scheduled where another node will do.
+    PreferNoSchedule,
+    /// Not scheduled; in a real cluster also evicted.
+    NoExecute,
+}
+
+/// Toleration of taints, as in Kubernetes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Toleration {
+    /// Key; `None` with `exists` tolerates every key.
+    pub key: Option<String>,
+    /// `Exists` (any value) or `Equal`.
+    pub exists: bool,
+    /// The value for `Equal`.
+    pub value: String,
+    /// `None` tolerates every effect.
+    pub effect: Option<TaintEffect>,
+}
+
+/// One `matchExpressions` entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Requirement {
+    /// Label key.
+    pub key: String,
+    /// How the values are compared.
+    pub operator: Operator,
+    /// Values; one whole number for `Gt` and `Lt`, none for `Exists` and `DoesNotExist`.
+    pub values: Vec<String>,
+}
+
+/// Operators of node affinity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "Kubernetes' own words")]
+pub enum Operator {
+    In,
+    NotIn,
+    Exists,
+    DoesNotExist,
+    Gt,
+    Lt,
+}
+
+/// Node affinity: a term holds where all of its requirements hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Affinity {
+    /// One of these terms must hold; no terms means no demand.
+    pub required: Vec<Vec<Requirement>>,
+    /// Weight (1 to 100) and term.
+    pub preferred: Vec<(u32, Vec<Requirement>)>,
+}
+
+/// Who owns the pods of a class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// Runs to its end.
+    Job,
+    /// Runs until the window ends.
+    Deployment,
+}
+
+/// What the pods of one workload have in common.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PodClass {
+    /// Name of the workload; its pods are called `<name>-<number>`.
+    pub name: String,
+    /// Job or Deployment.
+    pub owner: Owner,
+    /// Scheduling priority; higher goes first.
+    pub priority: i32,
+    /// Labels that a node must have.
+    pub node_selector: BTreeMap<String, String>,
+    /// Node affinity.
+    pub affinity: Affinity,
+    /// Tolerated taints.
+    pub tolerations: Vec<Toleration>,
+    /// May be paused and resumed.
+    pub interruptible: bool,
+    /// May be moved while running.
+    pub migratable: bool,
+    /// Work lost and repeated by each pause or move; also the downtime of a move.
+    pub checkpoint: Span,
+    /// What has to be copied when a pod moves.
+    pub data: Bytes,
+    /// The part of the requested CPU that is really busy, 0 to 1.
+    pub cpu_utilisation: f64,
+    /// Work per hour of 1, 2, ... workers over that of one; starts with 1. Each worker requests
+    /// what the pod requests, all on one node. One entry: the job doesn't scale.
+    pub speedup: Vec<f64>,
+}
+
+/// One pod.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pod {
+    /// Position in [`World::classes`].
+    pub class: u32,
+    /// When it is created; not before the window starts, and before it ends.
+    pub arrival: Time,
+    /// How long it runs at full speed. For a Deployment: until the window ends.
+    pub duration: Span,
+    /// The longest that it may wait, all holds and pauses together. `None`: it doesn't wait.
+    pub max_delay: Option<Span>,
+    /// What it requests.
+    pub requests: Resources,
+}
+
+/// Settings of the scheduler and the control loop.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SchedulerSettings {
+    /// How often the signal and the thresholds are looked at anew.
+    pub control_interval: Span,
+    /// How old a published value is at the earliest; 0: known as the hour starts.
+    pub signal_delay: Span,
+    /// Weight of `place` in the sum of scores, as an extender's `weight`.
+    pub place_weight: i64,
+    /// The most held pods that leave per minute when a grid turns clean.
+    pub releases_per_minute: f64,
+    /// First wait after a failed attempt; doubles up to `backoff_max`.
+    pub backoff_initial: Span,
+    /// Longest wait after a failed attempt.
+    pub backoff_max: Span,
+}
+
+/// Settings of the accounts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AccountingSettings {
+    /// Energy of moving one gigabyte, at each end, in kWh.
+    pub transfer_kwh_per_gb: f64,
+    /// Price of one gigabyte that leaves a zone, in US dollars.
+    pub egress_usd_per_gb: f64,
+    /// Length of a row in `zones.parquet`.
+    pub report_interval: Span,
+}

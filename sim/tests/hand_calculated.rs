@@ -1,0 +1,305 @@
+//! Small runs whose numbers a reader can check with pencil and paper.
+
+#![allow(clippy::unwrap_used, reason = "test code")]
+
+mod support;
+
+use carbon_kube_core::{Bytes, Span};
+use carbon_kube_sim::outcome::PodState;
+use carbon_kube_sim::world::{Affinity, Operator, Owner, Requirement, Taint, TaintEffect};
+use serde_json::json;
+use support::*;
+
+fn close(a: f64, b: f64) {
+    assert!((a - b).abs() < 1e-6 * b.abs().max(1.0), "{a} is not {b}");
+}
+
+/// 400 g/kWh for six hours, 100 for six, and so on for four days.
+fn day_and_night() -> Vec<f64> {
+    (0..96).map(|hour| if hour / 6 % 2 == 0 { 400.0 } else { 100.0 }).collect()
+}
+
+#[test]
+fn a_pod_adds_its_share_of_the_power_between_idle_and_busy() {
+    let mut world = world(
+        vec![zone("US-CA", day_and_night())],
+        vec![pool("ca", 0, 2)],
+        vec![class("job")],
+        vec![pod(5.0, 2.0, None)],
+    );
+    world.pools[0].pue = 1.5;
+    world.pools[0].embodied_kg = 876.6;
+    let outcome = run(&world, json!("default-scheduler"));
+    // One core of four: (300 - 100) W / 4 x PUE 1.5 = 75 W. An hour at 400 g/kWh and one at 100:
+    // 0.075 kW x (400 + 100) = 37.5 g, 0.15 kWh.
+    let account = outcome.zones[0];
+    close(account.operational.get(), 37.5);
+    close(outcome.pods[0].energy.get(), 0.15);
+    // Two idle nodes: 2 x 0.1 kW x 1.5 = 0.3 kW for 24 h with a mean of 250 g/kWh: 1,800 g, 7.2 kWh.
+    close(account.idle.get(), 1_800.0);
+    close(account.energy.get(), 7.35);
+    // Embodied: 2 x 876,600 g over 4 x 8,766 h = 50 g/h, for 24 h: 1,200 g.
+    close(account.embodied.get(), 1_200.0);
+    close(account.emissions().get(), 3_037.5);
+    // The pod holds a quarter of a node's cores for 2 h: 25 W x 1.5 idle, 500 g/kWh x h: 18.75 g;
+    // 25 g/h / 4 x 2 h = 12.5 g embodied; 0.4 USD/h x 1/4 x 2 h = 0.2 USD.
+    close(outcome.pods[0].idle_share.get(), 18.75);
+    close(outcome.pods[0].embodied_share.get(), 12.5);
+    close(account.cost.get(), 0.2);
+    // The rows per interval add up to the accounts without embodied.
+    let rows: f64 = outcome.intervals.iter().map(|row| row.grams).sum();
+    close(rows, 1_837.5);
+}
+
+#[test]
+fn a_fixed_threshold_waits_for_the_clean_hours_and_never_longer_than_allowed() {
+    let world = |max_delay| {
+        world(
+            vec![zone("US-CA", day_and_night())],
+            vec![pool("ca", 0, 1)],
+            vec![class("job")],
+            vec![pod(1.0, 2.0, max_delay)],
+        )
+    };
+    let outcome = run(&world(Some(12.0)), json!({"threshold": {"gramsPerKwh": 250.0}}));
+    // Clean from hour 6: 0.05 kW x 2 h x 100 g = 10 g; at once it would have been 40 g.
+    assert_eq!(outcome.pods[0].start, Some(after(6.0)));
+    assert_eq!(outcome.pods[0].held, hours(5.0));
+    close(outcome.zones[0].operational.get(), 10.0);
+    // Three hours of patience end at hour 4, in the dirt.
+    let outcome = run(&world(Some(3.0)), json!({"threshold": {"gramsPerKwh": 250.0}}));
+    assert_eq!(outcome.pods[0].start, Some(after(4.0)));
+    close(outcome.zones[0].operational.get(), 40.0);
+    let outcome = run(&world(None), json!({"threshold": {"gramsPerKwh": 250.0}}));
+    assert_eq!(outcome.pods[0].start, Some(after(1.0)));
+}
+
+#[test]
+fn an_interruptible_pod_pauses_in_the_dirt_and_repeats_its_checkpoint() {
+    let mut world = world(
+        vec![zone("US-CA", day_and_night())],
+        vec![pool("ca", 0, 1)],
+        vec![class("job")],
+        vec![pod(10.0, 4.0, Some(20.0))],
+    );
+    world.classes[0].interruptible = true;
+    world.classes[0].checkpoint = hours(0.25);
+    let outcome = run(&world, json!({"threshold": {"gramsPerKwh": 250.0}}));
+    // It runs from 10 to 12, pauses in the dirt from 12 to 18, and then repeats a quarter of an hour:
+    // 18 to 20.25. All 4.25 h at 100 g/kWh x 0.05 kW: 21.25 g.
+    let pod = outcome.pods[0];
+    assert_eq!((pod.pauses, pod.held), (1, hours(6.0)));
+    assert_eq!(pod.finish, Some(after(20.25)));
+    close(outcome.zones[0].operational.get(), 21.25);
+}
+
+#[test]
+fn a_move_pays_with_transfer_energy_downtime_and_egress() {
+    // DE turns from 100 to 500 g/kWh at hour 2, FR stays at 50.
+    let germany = (0..48).map(|hour| if hour < 2 { 40.0 } else { 500.0 });
+    let zones = vec![zone("EU-DE", germany), zone("EU-FR", vec![50.0; 48])];
+    let mut world = world(
+        zones,
+        vec![pool("de", 0, 1), pool("fr", 1, 1)],
+        vec![class("job")],
+        vec![pod(0.0, 6.0, Some(6.0))],
+    );
+    world.classes[0].migratable = true;
+    world.classes[0].checkpoint = hours(0.25);
+    world.classes[0].data = Bytes(10_000_000);
+    world.forecast = carbon_kube_core::forecast::ForecastModel::Persistence;
+    let outcome = run(&world, json!("lowest-zone"));
+    let pod = outcome.pods[0];
+    // 2 h in DE at 40, then 0.25 h of downtime and 4 h in FR: 0.05 x (2 x 40 + 4.25 x 50) = 14.625 g.
+    assert_eq!((pod.migrations, pod.finish), (1, Some(after(6.25))));
+    close(pod.operational.get(), 14.625);
+    // 0.01 GB x 0.06 kWh at both ends: 0.0006 kWh x (500 + 50) = 0.33 g; egress 0.01 x 0.02 USD,
+    // and a quarter of a node at 0.4 USD/h for 6.25 h.
+    close(pod.transfer.get(), 0.33);
+    close(outcome.zones[0].transfer.get(), 0.3);
+    close(pod.cost.get(), 0.0002 + 0.625);
+}
+
+#[test]
+fn lowest_zone_places_where_the_pod_emits_least_not_where_the_grid_is_cleanest() {
+    // FR has half the intensity, but its nodes draw four times the power per core.
+    let zones = vec![zone("EU-DE", vec![200.0; 48]), zone("EU-FR", vec![100.0; 48])];
+    let mut world = world(
+        zones,
+        vec![pool("de", 0, 1), pool("fr", 1, 1)],
+        vec![class("job")],
+        vec![pod(0.0, 1.0, None)],
+    );
+    world.pools[1].busy = carbon_kube_core::Watts::new(900.0).unwrap();
+    assert_eq!(run(&world, json!("lowest-zone")).pods[0].pool, Some(0));
+    world.pools[1].busy = world.pools[0].busy;
+    assert_eq!(run(&world, json!("lowest-zone")).pods[0].pool, Some(1));
+}
+
+#[test]
+fn lowest_window_takes_the_cleanest_forecast_window() {
+    let mut intensity = vec![300.0; 48];
+    (intensity[5], intensity[9], intensity[10]) = (90.0, 150.0, 150.0);
+    let world = world(
+        vec![zone("US-CA", intensity)],
+        vec![pool("ca", 0, 1)],
+        vec![class("job")],
+        vec![pod(0.0, 2.0, Some(12.0))],
+    );
+    // Two hours: 9 and 10 have 150 + 150 = 300, less than 300 + 90 around hour 5.
+    assert_eq!(run(&world, json!("lowest-window")).pods[0].start, Some(after(9.0)));
+}
+
+#[test]
+fn percentile_holds_over_the_trailing_week_and_has_no_threshold_without_one() {
+    // A week of 100..=267, then the same again: the 50th percentile of 168 values is 183.5.
+    let week = || (0..168).map(|hour| 100.0 + f64::from(hour));
+    let values: Vec<f64> = week().chain(week()).chain(week()).collect();
+    let history = zone_from("US-CA", START - Span::DAY * 7, Span::HOUR, values);
+    let mut world = world(
+        vec![history],
+        vec![pool("ca", 0, 1)],
+        vec![class("job")],
+        vec![pod(2.0, 1.0, Some(24.0))],
+    );
+    let outcome = run(&world, json!({"percentile": {"percentile": 50.0}}));
+    close(outcome.intervals[0].threshold, 183.5);
+    assert_eq!(outcome.pods[0].start, Some(after(2.0)));
+    // Without history nothing is held.
+    world.zones = vec![zone("US-CA", day_and_night())];
+    let outcome = run(&world, json!("percentile"));
+    assert!(outcome.intervals[0].threshold.is_nan());
+    assert_eq!(outcome.pods[0].start, Some(after(2.0)));
+}
+
+#[test]
+fn a_pod_without_room_waits_with_back_off_until_a_node_is_free() {
+    let mut world = world(
+        vec![zone("US-CA", day_and_night())],
+        vec![pool("ca", 0, 1)],
+        vec![class("job")],
+        vec![pod(0.0, 1.0, None), pod(0.5, 1.0, None)],
+    );
+    world.pods[0].requests = resources(4.0, 1);
+    let outcome = run(&world, json!("default-scheduler"));
+    assert_eq!(outcome.pods[1].start, Some(after(1.0)));
+    // One second before the room is free its back-off of 1 s still runs.
+    world.pods[1].arrival = after(1.0) - Span::from_millis(400);
+    let outcome = run(&world, json!("default-scheduler"));
+    assert_eq!(outcome.pods[1].start, Some(after(1.0) + Span::from_millis(600)));
+}
+
+#[test]
+fn the_higher_priority_gets_the_room_first() {
+    let mut world = world(
+        vec![zone("US-CA", day_and_night())],
+        vec![pool("ca", 0, 1)],
+        vec![class("low"), class("high")],
+        vec![pod(0.0, 1.0, None), pod(0.1, 1.0, None), pod(0.2, 1.0, None)],
+    );
+    for pod in &mut world.pods {
+        pod.requests = resources(4.0, 1);
+    }
+    world.pods[2].class = 1;
+    world.classes[1].priority = 1_000;
+    let outcome = run(&world, json!("default-scheduler"));
+    assert_eq!(outcome.pods[2].start, Some(after(1.0)));
+    assert_eq!(outcome.pods[1].start, Some(after(2.0)));
+}
+
+#[test]
+fn taints_selectors_and_affinity_decide_where_a_pod_may_run() {
+    let zones = vec![zone("EU-DE", vec![200.0; 48]), zone("EU-FR", vec![100.0; 48])];
+    let mut world = world(
+        zones,
+        vec![pool("de", 0, 1), pool("fr", 1, 1)],
+        vec![class("job")],
+        vec![pod(0.0, 1.0, None)],
+    );
+    world.pools[0].taints =
+        vec![Taint { key: "gpu".into(), value: "yes".into(), effect: TaintEffect::NoSchedule }];
+    assert_eq!(run(&world, json!("default-scheduler")).pods[0].pool, Some(1));
+    world.pools[0].taints.clear();
+    world.classes[0].node_selector.insert("pool".into(), "fr".into());
+    assert_eq!(run(&world, json!("default-scheduler")).pods[0].pool, Some(1));
+    world.classes[0].node_selector.clear();
+    let only = |name: &str| {
+        vec![Requirement { key: "pool".into(), operator: Operator::In, values: vec![name.into()] }]
+    };
+    world.classes[0].affinity = Affinity { required: vec![only("de")], preferred: vec![] };
+    assert_eq!(run(&world, json!("default-scheduler")).pods[0].pool, Some(0));
+    world.classes[0].affinity = Affinity { required: vec![], preferred: vec![(10, only("fr"))] };
+    assert_eq!(run(&world, json!("default-scheduler")).pods[0].pool, Some(1));
+    world.classes[0].affinity = Affinity::default();
+    world.pools[1].taints = vec![Taint {
+        key: "spot".into(),
+        value: String::new(),
+        effect: TaintEffect::PreferNoSchedule,
+    }];
+    assert_eq!(run(&world, json!("default-scheduler")).pods[0].pool, Some(0));
+}
+
+#[test]
+fn a_service_runs_to_the_end_of_the_window() {
+    let mut world = world(
+        vec![zone("US-CA", vec![100.0; 48])],
+        vec![pool("ca", 0, 1)],
+        vec![class("web")],
+        vec![pod(0.0, 24.0, None)],
+    );
+    world.classes[0].owner = Owner::Deployment;
+    let outcome = run(&world, json!({"threshold": {"gramsPerKwh": 1.0}}));
+    assert_eq!(outcome.pods[0].finish, Some(after(24.0)));
+    close(outcome.zones[0].operational.get(), 0.05 * 24.0 * 100.0);
+}
+
+#[test]
+fn work_beyond_the_trace_is_charged_at_the_mean_and_counted() {
+    // The trace ends with the window; the pod runs two hours over it, at the mean of 250.
+    let world = world(
+        vec![zone("US-CA", (0..24).map(|h| if h % 2 == 0 { 200.0 } else { 300.0 }))],
+        vec![pool("ca", 0, 1)],
+        vec![class("job")],
+        vec![pod(23.0, 3.0, None)],
+    );
+    let outcome = run(&world, json!("default-scheduler"));
+    close(outcome.zones[0].operational.get(), 0.05 * (300.0 + 2.0 * 250.0));
+    assert_eq!(outcome.charged_beyond_trace, 1);
+}
+
+#[test]
+fn a_pod_that_never_gets_a_node_ends_unfinished() {
+    let mut world = world(
+        vec![zone("US-CA", vec![100.0; 48])],
+        vec![pool("ca", 0, 1)],
+        vec![class("web"), class("job")],
+        vec![pod(0.0, 24.0, None), pod(1.0, 1.0, None)],
+    );
+    world.classes[0].owner = Owner::Deployment;
+    world.pods[0].requests = resources(4.0, 1);
+    world.pods[1].class = 0;
+    let outcome = run(&world, json!("default-scheduler"));
+    assert_eq!(outcome.pods[0].state, PodState::Completed);
+    assert_eq!(outcome.pods[1].state, PodState::Unfinished);
+}
+
+/// Found by `no_pod_is_held_beyond_its_maximum_delay`: a pod at its limit was put in line behind
+/// others that had no room, and left up to ten seconds late with the pacer's next round.
+#[test]
+fn a_pod_at_its_limit_does_not_wait_for_the_next_round_of_the_pacer() {
+    let seconds = |s: i64| Span::from_millis(1_000 * s);
+    let intensity = (0..48).map(|hour| [400.0, 300.0, 200.0, 100.0, 50.0, 10.0][hour.min(5)]);
+    let mut world = world(
+        vec![zone("US-CA", intensity)],
+        vec![pool("ca", 0, 1)],
+        vec![class("job")],
+        vec![pod(0.0, 10.0, None), pod(0.0, 0.5, Some(4.0)), pod(0.0, 1.0, Some(4.0))],
+    );
+    world.pods[0].requests = resources(4.0, 1);
+    // Released at hour 4 and without room, this one is looked at again at its limit, 7 s later.
+    world.pods[1].max_delay = Some(hours(4.0) + seconds(7));
+    // Its best window starts at its limit, 5 s after hour 4.
+    world.pods[2].max_delay = Some(hours(4.0) + seconds(5));
+    let outcome = run(&world, json!("lowest-window"));
+    assert_eq!(outcome.pods[2].held, hours(4.0) + seconds(5));
+}

@@ -1,0 +1,209 @@
+//! What holds for every world and every policy.
+
+#![allow(clippy::unwrap_used, reason = "test code")]
+
+mod support;
+
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+
+use carbon_kube_core::forecast::ForecastModel;
+use carbon_kube_core::{Bytes, Span, Time};
+use carbon_kube_policies::Settings;
+use carbon_kube_sim::engine::{self, Hooks};
+use carbon_kube_sim::outcome::{Outcome, PodState};
+use carbon_kube_sim::world::World;
+use proptest::prelude::*;
+use support::*;
+
+prop_compose! {
+    fn any_pod()(
+        arrival in 0.0..24.0f64,
+        duration in 0.01..10.0f64,
+        max_delay in prop::option::of(0.0..20.0f64),
+        cores in 0.1..4.0f64,
+        memory in 1u64..16,
+        class in 0u32..3,
+    ) -> carbon_kube_sim::world::Pod {
+        let mut pod = pod(arrival, duration, max_delay);
+        pod.requests = resources(cores, memory);
+        pod.class = class;
+        pod
+    }
+}
+
+prop_compose! {
+    fn any_world()(
+        grids in prop::collection::vec(prop::collection::vec(10.0..800.0f64, 24 * 14), 1..4),
+        nodes in prop::collection::vec(1u32..5, 3),
+        mut pods in prop::collection::vec(any_pod(), 1..80),
+        forecast in prop::sample::select(vec![
+            ForecastModel::Perfect, ForecastModel::Persistence, ForecastModel::Noisy,
+            ForecastModel::Seasonal { period: Span::DAY },
+        ]),
+        control in prop::sample::select(vec![Span::HOUR, Span::MINUTE * 5]),
+    ) -> World {
+        pods.sort_by_key(|pod| pod.arrival);
+        let names = ["US-CA", "EU-DE", "EU-FR"];
+        let zones = grids.into_iter().enumerate()
+            .map(|(i, values)| zone_from(names[i], START - Span::DAY * 7, Span::HOUR, values))
+            .collect::<Vec<_>>();
+        let pools = zones.iter().enumerate()
+            .map(|(i, _)| pool(names[i], i, nodes[i]))
+            .collect();
+        let mut classes = vec![class("plain"), class("pausable"), class("movable")];
+        classes[1].interruptible = true;
+        classes[1].checkpoint = Span::MINUTE * 3;
+        classes[2].migratable = true;
+        classes[2].interruptible = true;
+        classes[2].checkpoint = Span::MINUTE;
+        classes[2].data = Bytes(50_000_000);
+        let mut world = world(zones, pools, classes, pods);
+        world.forecast = forecast;
+        world.scheduler.control_interval = control;
+        world
+    }
+}
+
+/// A run with its event log.
+fn logged(world: &World, settings: &Settings) -> (Outcome, Vec<serde_json::Value>) {
+    let lines = Mutex::new(Vec::<u8>::new());
+    struct Lines<'a>(&'a Mutex<Vec<u8>>);
+    impl std::io::Write for Lines<'_> {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let hooks = Hooks {
+        stop: &AtomicBool::new(false),
+        progress: &|_| {},
+        events: Some(Box::new(Lines(&lines))),
+    };
+    let outcome = engine::run(world, settings.policy(), settings.name(), hooks).unwrap();
+    let text = String::from_utf8(lines.into_inner().unwrap()).unwrap();
+    (outcome, text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..Default::default() })]
+
+    #[test]
+    fn every_pod_ends_once_and_the_accounts_add_up(world in any_world()) {
+        for settings in Settings::all() {
+            let (outcome, events) = logged(&world, &settings);
+            prop_assert_eq!(outcome.events as usize, events.len());
+            let ends = events.iter().filter(|e| e["event"] == "finished" || e["event"] == "unfinished");
+            prop_assert_eq!(ends.count(), world.pods.len());
+            prop_assert!(outcome.pods.iter().all(|pod| pod.state == PodState::Completed));
+
+            let rows: f64 = outcome.intervals.iter().map(|row| row.grams).sum();
+            let accounts: f64 = outcome.zones.iter()
+                .map(|zone| (zone.operational + zone.idle + zone.transfer).get()).sum();
+            prop_assert!((rows - accounts).abs() < 1e-6 * accounts);
+            let of_pods: f64 = outcome.pods.iter().map(|pod| (pod.operational + pod.transfer).get()).sum();
+            let of_zones: f64 = outcome.zones.iter().map(|zone| (zone.operational + zone.transfer).get()).sum();
+            prop_assert!((of_pods - of_zones).abs() < 1e-6 * of_zones.max(1.0));
+            let shares: f64 = outcome.pods.iter().map(|pod| pod.idle_share.get()).sum();
+            let idle: f64 = outcome.zones.iter().map(|zone| zone.idle.get()).sum();
+            prop_assert!(shares <= idle * (1.0 + 1e-9), "pods share the idle power, they don't add to it");
+            let cost: f64 = outcome.pods.iter().map(|pod| pod.cost.get()).sum();
+            let zone_cost: f64 = outcome.zones.iter().map(|zone| zone.cost.get()).sum();
+            prop_assert!((cost - zone_cost).abs() < 1e-6 * cost.max(1.0));
+        }
+    }
+
+    #[test]
+    fn no_pod_is_held_beyond_its_maximum_delay(world in any_world()) {
+        for settings in Settings::all() {
+            let (outcome, _) = logged(&world, &settings);
+            for (spec, pod) in world.pods.iter().zip(&outcome.pods) {
+                prop_assert!(pod.held <= spec.max_delay.unwrap_or_default(), "{}: {:?}", settings.name(), pod);
+                let class = &world.classes[spec.class as usize];
+                prop_assert!(class.interruptible || pod.pauses == 0);
+                prop_assert!(class.migratable || pod.migrations == 0);
+            }
+        }
+    }
+
+    /// Replays the log with a ledger per node.
+    #[test]
+    fn no_node_is_ever_over_its_allocatable(world in any_world()) {
+        for settings in Settings::all() {
+            let (_, events) = logged(&world, &settings);
+            let numbers = world.pod_numbers();
+            let requests = |name: &str| {
+                let of = |i: &usize| {
+                    let class = &world.classes[world.pods[*i].class as usize].name;
+                    format!("{class}-{}", numbers[*i]) == name
+                };
+                world.pods[(0..world.pods.len()).find(of).unwrap()].requests
+            };
+            let mut on: std::collections::BTreeMap<String, String> = Default::default();
+            let mut used: std::collections::BTreeMap<String, (u64, u64)> = Default::default();
+            for event in events {
+                let pod = event["pod"].as_str().unwrap().to_owned();
+                let leaves = ["paused", "migrated", "finished"].contains(&event["event"].as_str().unwrap());
+                let request = requests(&pod);
+                if leaves && let Some(node) = on.remove(&pod) {
+                    let used = used.get_mut(&node).unwrap();
+                    used.0 -= request.cpu.0;
+                    used.1 -= request.memory.0;
+                }
+                if let Some(node) = event["node"].as_str() {
+                    let used = used.entry(node.to_owned()).or_default();
+                    used.0 += request.cpu.0;
+                    used.1 += request.memory.0;
+                    let allocatable = world.pools[0].allocatable;
+                    prop_assert!(used.0 <= allocatable.cpu.0 && used.1 <= allocatable.memory.0);
+                    on.insert(pod, node.to_owned());
+                }
+            }
+        }
+    }
+
+    /// Changing the grid after an instant changes nothing that happened before it, for every
+    /// policy and every forecast that does not start from the truth.
+    #[test]
+    fn no_policy_looks_ahead(world in any_world(), other in 10.0..800.0f64) {
+        let blind = matches!(world.forecast, ForecastModel::Persistence | ForecastModel::Seasonal { .. });
+        prop_assume!(blind);
+        let cut = after(12.0);
+        let mut changed = world.clone();
+        for zone in &mut changed.zones {
+            let values: Vec<f64> = zone.series.steps()
+                .map(|(at, value)| if at < cut { value.unwrap().get() } else { other })
+                .collect();
+            *zone = zone_from(zone.zone.as_str(), zone.series.start(), zone.series.step(), values);
+        }
+        for settings in Settings::all() {
+            let before = |events: Vec<serde_json::Value>| {
+                let earlier = |event: &serde_json::Value| {
+                    event["at"].as_str().unwrap().parse::<Time>().unwrap() < cut
+                };
+                events.into_iter().filter(earlier).collect::<Vec<_>>()
+            };
+            prop_assert_eq!(before(logged(&world, &settings).1), before(logged(&changed, &settings).1));
+        }
+    }
+
+    #[test]
+    fn the_step_of_the_trace_changes_nothing(world in any_world()) {
+        let mut fine = world.clone();
+        for zone in &mut fine.zones {
+            zone.series = zone.series.refine(12).into();
+        }
+        // A percentile of hourly means, a fixed threshold, a place: all the same on both.
+        for settings in Settings::all().iter().filter(|s| s.name() != "lowest-window") {
+            let (coarse, fine) = (logged(&world, settings).0, logged(&fine, settings).0);
+            let total = |o: &Outcome| o.zones.iter().map(|zone| zone.emissions().get()).sum::<f64>();
+            if world.forecast == ForecastModel::Perfect {
+                prop_assert_eq!(coarse.digest, fine.digest);
+                prop_assert!((total(&coarse) - total(&fine)).abs() < 1e-6 * total(&coarse));
+            }
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! What a scenario becomes: worlds, the effective scenario, and the published references.
+
+use std::path::{Path, PathBuf};
+
+use carbon_kube_core::{MilliCpu, Span, Time};
+use carbon_kube_sim::scenario::{self, Parsed};
+use carbon_kube_sim::world::World;
+
+const FULL: &str = include_str!("scenarios/full.yaml");
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios")
+}
+
+fn parsed(text: &str) -> Parsed {
+    scenario::parse(text.as_bytes(), "s.yaml", &[]).unwrap_or_else(|problems| {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        panic!("{}", lines.join("\n"))
+    })
+}
+
+fn world(text: &str) -> World {
+    scenario::build(&parsed(text), &folder()).unwrap_or_else(|problems| {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        panic!("{}", lines.join("\n"))
+    })
+}
+
+/// A week in California with the given workloads; `source` may be empty.
+fn with(source: &str, workloads: &str) -> String {
+    format!(
+        "apiVersion: carbon-kube.io/v1alpha1\n\
+         kind: Scenario\n\
+         metadata: {{name: t}}\n\
+         spec:\n  start: 2020-06-01T00:00:00Z\n  duration: 7d\n  grid:\n    zones:\n      - zone: US-CA\n{source}\n  \
+         nodePools: [{{name: ca, zone: CISO, count: 2, instanceType: m5.4xlarge}}]\n  \
+         workloads:\n{workloads}\n"
+    )
+}
+
+const ONE_POD: &str = "    - {name: a, pods: [{duration: 1h, cpu: 1, memory: 1Gi}]}";
+
+#[test]
+fn the_effective_scenario_reads_back_as_the_same_scenario_and_world() {
+    for text in [
+        FULL.to_owned(),
+        with("", ONE_POD),
+        with("", "    - {name: g, generated: {preset: azure-2017, podsPerDay: 20, shapes: [{cpu: 1, memory: 1Gi}]}}"),
+        with("", "    - {name: t, trace: {path: jobs.csv, columns: {memory: memory, maxDelay: max_delay}}}"),
+        with("        source: {file: {path: intensity.csv, format: columns, timeColumn: utc, valueColumn: g}}", ONE_POD)
+            .replace("duration: 7d", "duration: 2d"),
+        with("        source: {bundled: {signal: marginal}}", ONE_POD) + "  forecast: {kind: recorded}\n",
+    ] {
+        let first = parsed(&text);
+        let effective = scenario::effective_yaml(&first.spec);
+        let second = parsed(&effective);
+        assert_eq!(first.spec, second.spec, "{effective}");
+        assert_eq!(scenario::effective_yaml(&second.spec), effective);
+        let world = |parsed| format!("{:?}", scenario::build(parsed, &folder()).unwrap());
+        assert_eq!(world(&first), world(&second));
+    }
+}
+
+#[test]
+fn the_effective_scenario_says_what_was_left_out() {
+    insta::assert_snapshot!(
+        "effective",
+        scenario::effective_yaml(&parsed(&with("", ONE_POD)).spec)
+    );
+}
+
+#[test]
+fn pods_are_sorted_by_arrival_then_by_workload() {
+    let world = world(FULL);
+    let keys: Vec<(Time, u32)> = world.pods.iter().map(|p| (p.arrival, p.class)).collect();
+    assert!(keys.is_sorted());
+    assert!(world.pods.iter().all(|p| (world.start..world.end).contains(&p.arrival)));
+    // 40 a day over two weeks are 560; Poisson, so within 4 x sqrt(560) = 95 of it.
+    let drawn = world.pods.iter().filter(|p| p.class == 0).count();
+    assert!((465..=655).contains(&drawn), "{drawn}");
+}
+
+#[test]
+fn a_deployment_runs_from_start_to_end_and_does_not_wait() {
+    let world = world(FULL);
+    let web: Vec<_> = world.pods.iter().filter(|p| p.class == 2).collect();
+    assert_eq!(web.len(), 4);
+    assert!(web.iter().all(|p| p.arrival == world.start && p.duration == world.end - world.start));
+    assert!(web.iter().all(|p| p.max_delay.is_none() && p.requests.cpu == MilliCpu(2_000)));
+}
+
+#[test]
+fn requests_come_from_the_pod_or_from_all_containers_with_limits_for_missing_requests() {
+    let world = world(FULL);
+    let listed: Vec<_> = world.pods.iter().filter(|p| p.class == 1).collect();
+    // 250m requested, and 100m of the sidecar's limit.
+    assert_eq!(listed[0].requests.cpu, MilliCpu(350));
+    assert_eq!(listed[0].requests.memory.0, (128 + 64) << 20);
+    assert_eq!(listed[1].requests.cpu, MilliCpu(1_000));
+}
+
+#[test]
+fn the_delay_is_the_pods_own_else_the_workloads_and_a_deadline_shortens_it() {
+    let world = world(FULL);
+    let listed: Vec<_> = world.pods.iter().filter(|p| p.class == 1).collect();
+    assert_eq!(listed[0].max_delay, Some(Span::HOUR * 12), "from the annotation");
+    assert_eq!(listed[1].max_delay, Some(Span::HOUR * 6), "its own");
+    assert!(world.classes[1].interruptible && !world.classes[1].migratable);
+    // Five days to the deadline less one hour of work, where nothing else is said.
+    let text = with(
+        "",
+        "    - name: a\n      pods: [{arrival: 1d, duration: 1h, cpu: 1, memory: 1Gi}, {duration: 9d, cpu: 1, memory: 1Gi}]\n      \
+         template: {metadata: {annotations: {carbon-kube.io/deadline: 2020-06-07T00:00:00Z}}}",
+    );
+    let delays: Vec<_> = self::world(&text).pods.iter().map(|p| p.max_delay).collect();
+    assert_eq!(delays, [Some(Span::ZERO), Some(Span::HOUR * (5 * 24 - 1))]);
+}
+
+#[test]
+fn a_trace_fills_gaps_from_workload_and_template_and_leaves_out_late_rows() {
+    let text = with(
+        "",
+        "    - name: t\n      maxDelay: 24h\n      trace: {path: jobs.csv, columns: {maxDelay: max_delay}}\n      \
+         template: {spec: {containers: [{resources: {requests: {memory: 3Gi}}}]}}",
+    );
+    let world = world(&text);
+    let rows: Vec<_> = world
+        .pods
+        .iter()
+        .map(|p| ((p.arrival - world.start).seconds() as u64, p.requests.cpu.0, p.max_delay))
+        .collect();
+    let hours = |h| Some(Span::HOUR * h);
+    assert_eq!(
+        rows,
+        [
+            (0, 1_000, hours(24)),
+            (1_800, 250, hours(0)),
+            (3_600, 2_500, hours(2)),
+            (86_400, 8_000, hours(1)),
+        ]
+    );
+    assert!(world.pods.iter().all(|p| p.requests.memory.0 == 3 << 30));
+}
+
+#[test]
+fn an_instance_type_fills_in_the_pool_and_what_is_given_wins() {
+    let text = with("", ONE_POD).replace("m5.4xlarge", "m5.4xlarge, allocatable: {cpu: 15}");
+    let pool = &world(&text).pools[0];
+    assert_eq!(pool.allocatable.cpu, MilliCpu(15_000));
+    assert_eq!(pool.allocatable.memory.0, 64 << 30);
+    assert!(pool.busy > pool.idle && pool.embodied_kg > 0.0);
+    assert_eq!(pool.labels["node.kubernetes.io/instance-type"], "m5.4xlarge");
+    assert_eq!(pool.labels["carbon-kube.io/grid-zone"], "US-CA", "the alias is resolved");
+}
+
+#[test]
+fn steps_begin_with_the_window_and_repeat_on_both_sides() {
+    let text = with("        source: {steps: {step: 6h, gramsPerKwh: [1, 2, 3, 4, 5]}}", ONE_POD);
+    let world = world(&text);
+    let series = &world.zones[0].series;
+    let at = |hours: i64| series.at(world.start + Span::HOUR * hours).unwrap().get() as u32;
+    assert_eq!([at(0), at(6), at(24), at(30)], [1, 2, 5, 1]);
+    assert_eq!([at(-6), at(-30), at(-36)], [5, 1, 5]);
+    assert!(series.end() >= world.end + Span::DAY * 14);
+}
+
+#[test]
+fn a_zone_without_a_source_is_bundled_inside_2020_and_modelled_outside() {
+    use carbon_kube_core::intensity::Provenance;
+    let provenance = |start: &str, duration: &str| {
+        let text = with("", ONE_POD).replace("2020-06-01", start).replace("7d", duration);
+        world(&text).zones[0].series.label().provenance
+    };
+    assert_eq!(provenance("2020-06-01", "7d"), Provenance::Measured);
+    assert_eq!(provenance("2020-12-25", "7d"), Provenance::Measured);
+    assert_eq!(provenance("2020-12-25", "8d"), Provenance::Modelled);
+    assert_eq!(provenance("2023-06-01", "7d"), Provenance::Modelled);
+}
+
+#[test]
+fn overrides_change_the_world() {
+    let set = |path: &str, value: &str| (path.to_owned(), value.to_owned());
+    let overrides = [
+        set("nodePools[0].count", "5"),
+        set("spec.seed", "9"),
+        set("metadata.name", "other"),
+        set("scheduler.controlInterval", "30m"),
+        set("grid.zones[0].source", "{constant: {gramsPerKwh: 1}}"),
+        set("nodePools[0].labels[\"example.com/disk\"]", "ssd"),
+    ];
+    let parsed = scenario::parse(with("", ONE_POD).as_bytes(), "s.yaml", &overrides).unwrap();
+    let world = scenario::build(&parsed, &folder()).unwrap();
+    assert_eq!((world.pools[0].count, world.seed, world.name.as_str()), (5, 9, "other"));
+    assert_eq!(world.scheduler.control_interval, Span::MINUTE * 30);
+    assert!((world.zones[0].series.overall_mean().get() - 1.0).abs() < 1e-9);
+    assert_eq!(world.pools[0].labels["example.com/disk"], "ssd");
+}
+
+#[test]
+fn a_pasted_pod_template_is_accepted_with_warnings() {
+    let text = with(
+        "",
+        "    - name: a\n      pods: [{duration: 1h}]\n      template:\n        metadata: {creationTimestamp: null}\n        \
+         spec:\n          restartPolicy: Never\n          containers:\n            - name: main\n              \
+         image: busybox\n              command: [sleep, '60']\n              env: [{name: A, value: b}]\n              \
+         resources: {requests: {cpu: 1, memory: 1Gi, ephemeral-storage: 1Gi}}",
+    );
+    let warned: Vec<String> = parsed(&text).warnings.iter().map(|w| w.path.clone()).collect();
+    assert_eq!(warned.len(), 5, "{warned:#?}");
+}
+
+/// Compares a published file with what the code says; `UPDATE_GOLDEN=1` writes it.
+fn golden(path: &str, current: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        let folder = file.parent().expect("the path has a folder");
+        std::fs::create_dir_all(folder).expect("the checkout can be written");
+        std::fs::write(&file, current).expect("the checkout can be written");
+    }
+    let published = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(
+        published.replace("\r\n", "\n") == current,
+        "{path} is not current; run the test again with UPDATE_GOLDEN=1"
+    );
+}
+
+#[test]
+fn the_published_schema_is_current() {
+    let schema = serde_json::to_string_pretty(&scenario::json_schema()).unwrap();
+    golden("scenarios/scenario.schema.json", &format!("{schema}\n"));
+}
+
+#[test]
+fn the_page_of_problems_is_current() {
+    golden("docs/scenario-errors.md", &scenario::reference());
+}
+
+/// Every property of the schema says what it means: the doc comments are the reference.
+#[test]
+fn every_key_of_the_schema_is_described() {
+    let schema = scenario::json_schema();
+    let mut bare = Vec::new();
+    let own = [("Scenario", &schema)];
+    let definitions = schema["$defs"].as_object().unwrap();
+    for (name, definition) in
+        own.into_iter().chain(definitions.iter().map(|(n, d)| (n.as_str(), d)))
+    {
+        let properties = definition["properties"].as_object();
+        for (key, property) in properties.into_iter().flatten() {
+            if property["description"].as_str().is_none_or(str::is_empty) {
+                bare.push(format!("{name}.{key}"));
+            }
+        }
+    }
+    assert!(bare.is_empty(), "{bare:?}");
+}
