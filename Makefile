@@ -1,0 +1,40 @@
+# The commands of this project. `make help` lists them.
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List these targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+.PHONY: build
+build: ## Build the release binary with every feature (polars too: 20 minutes on 2 cores when cold)
+	cargo build --release --locked --workspace --all-features
+
+.PHONY: test
+test: ## Run every test; with CARBON_KUBE_TEST_DATA=DIR also those on real files
+	cargo test --locked --workspace --all-features
+
+.PHONY: lint
+lint: ## Check format and lints, warnings denied
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets --all-features -- --deny warnings
+
+.PHONY: doc
+doc: ## Build the API documentation, warnings denied
+	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --workspace --all-features --no-deps
+
+.PHONY: bench
+bench: ## Measure the figures of docs/performance.md
+	cargo bench --locked -p carbon-kube-sim
+
+.PHONY: quickstart
+quickstart: ## Run the first scenario
+	cargo run --release --locked -- sim run scenarios/quickstart.yaml
+
+.PHONY: golden
+golden: ## Write the golden files anew; read the difference before you commit it
+	UPDATE_GOLDEN=1 INSTA_UPDATE=always cargo test --locked --workspace
+
+.PHONY: deny
+deny: ## Check licences, sources and advisories of dependencies (needs cargo-deny)
+	cargo deny check

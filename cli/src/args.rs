@@ -1,0 +1,198 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use carbon_kube_core::mix::FactorSet;
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Simulate carbon-aware scheduling policies for Kubernetes on real grid history.
+#[derive(Debug, Parser)]
+#[command(
+    name = "carbon-kube",
+    version,
+    arg_required_else_help = true,
+    after_help = "Exit status: 0 done, 1 a check failed, 2 could not run, 130 interrupted.\n\n\
+                  Examples:\n  carbon-kube sim run scenarios/quickstart.yaml\n  \
+                  carbon-kube datasets list\n  carbon-kube help sim run"
+)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run or check a scenario
+    Sim {
+        #[command(subcommand)]
+        command: SimCommand,
+    },
+    /// About the scenario format
+    Scenario {
+        #[command(subcommand)]
+        command: ScenarioCommand,
+    },
+    /// Grid data: what is bundled, and what a file holds
+    Datasets {
+        #[command(subcommand)]
+        command: DatasetsCommand,
+    },
+    /// Print a completion script for a shell
+    #[command(
+        after_help = "Example:\n  carbon-kube completions bash > /etc/bash_completion.d/carbon-kube"
+    )]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SimCommand {
+    /// Run every policy of a scenario and compare them
+    Run(RunArgs),
+    /// Report every problem of a scenario, with line, column and hint
+    Validate(ValidateArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ScenarioCommand {
+    /// Print the JSON Schema of the scenario format
+    #[command(after_help = "Example:\n  carbon-kube scenario schema > scenario.schema.json")]
+    Schema,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DatasetsCommand {
+    /// List the grid data that needs no file
+    List(ListArgs),
+    /// Mean, spread, daily swing and gaps of a zone or a file
+    Stats(StatsArgs),
+    /// Fit the typical-year model to files in the open format
+    FitTypicalYear(FitArgs),
+}
+
+/// How a result is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Table,
+    /// For programs
+    Json,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  carbon-kube sim run scenarios/quickstart.yaml\n  \
+                  carbon-kube sim run scenarios/quickstart.yaml --policy threshold --policy percentile\n  \
+                  carbon-kube sim run week.yaml --set spec.nodePools[0].count=40 --seed 9 --out runs/more\n  \
+                  carbon-kube sim run week.yaml --format json --quiet | jq '.runs[].savingPercent'")]
+pub struct RunArgs {
+    /// The scenario file (YAML)
+    pub scenario: PathBuf,
+    /// Folder for the results [default: `runs/<scenario>-<time>`]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Replace the results in --out
+    #[arg(long, requires = "out")]
+    pub overwrite: bool,
+    /// What to print: a table, or summary.json alone
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// Use this seed in place of the scenario's
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Change a field of the scenario; can be given several times
+    #[arg(long, value_name = "PATH=VALUE", value_parser = assignment)]
+    pub set: Vec<(String, String)>,
+    /// Run this policy only, beside the reference; can be given several times
+    #[arg(long, value_name = "NAME")]
+    pub policy: Vec<String>,
+    /// Runs at a time [default: one per core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub jobs: Option<u16>,
+    /// Also write events.jsonl: every event of every run
+    #[arg(long)]
+    pub events: bool,
+    /// Print the result and errors, nothing else
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Example:\n  carbon-kube sim validate scenarios/quickstart.yaml --format json"
+)]
+pub struct ValidateArgs {
+    /// The scenario file (YAML)
+    pub scenario: PathBuf,
+    /// Change a field of the scenario; can be given several times
+    #[arg(long, value_name = "PATH=VALUE", value_parser = assignment)]
+    pub set: Vec<(String, String)>,
+    /// How problems are printed
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Example:\n  carbon-kube datasets list --format json")]
+pub struct ListArgs {
+    /// How the list is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  carbon-kube datasets stats US-CA\n  \
+                  carbon-kube datasets stats EU-DE --factor-set lifecycle\n  \
+                  carbon-kube datasets stats mine.csv --zone EU-DE --time-column Datetime \
+                  --value-column intensity --unit lb/MWh")]
+pub struct StatsArgs {
+    /// A zone with bundled or modelled data, or a CSV file (.csv, .csv.gz)
+    #[arg(value_name = "FILE|ZONE")]
+    pub source: String,
+    /// Zone that a file stands for; it also chooses the local factors
+    #[arg(long)]
+    pub zone: Option<String>,
+    /// Emission factors for a generation mix: local, global or lifecycle
+    #[arg(long, default_value_t)]
+    pub factor_set: FactorSet,
+    /// Column with the start of each step; with --value-column, for a file of intensities
+    #[arg(long, requires = "value_column")]
+    pub time_column: Option<String>,
+    /// Column with the intensity
+    #[arg(long, requires = "time_column")]
+    pub value_column: Option<String>,
+    /// Unit of the intensity
+    #[arg(long, default_value = "g/kWh")]
+    pub unit: String,
+    /// How the statistics are printed
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Example:\n  carbon-kube datasets fit-typical-year --zone US-TX --area ERCOT US-TX_*.csv \
+                  > typical_year.csv"
+)]
+pub struct FitArgs {
+    /// Files in the open format, one zone, one or more years
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The zone of the files
+    #[arg(long)]
+    pub zone: String,
+    /// What the files measured, for reports
+    #[arg(long)]
+    pub area: String,
+}
+
+/// Splits `path=value` at the first `=`.
+fn assignment(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .filter(|(path, _)| !path.is_empty())
+        .map(|(path, value)| (path.to_owned(), value.to_owned()))
+        .ok_or_else(|| format!("`{text}` is not PATH=VALUE, such as `spec.seed=9`"))
+}

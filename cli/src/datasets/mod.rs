@@ -1,0 +1,20 @@
+//! `datasets ...`: a file per subcommand.
+
+pub mod fit_typical_year;
+pub mod list;
+pub mod stats;
+
+use carbon_kube_core::Zone;
+use carbon_kube_datasets::ReadError;
+
+use crate::failure::Failure;
+
+fn read_failure(error: ReadError) -> Failure {
+    let hint = error.hint();
+    Failure::new(error.to_string()).maybe_hint(hint)
+}
+
+fn zone(name: &str) -> Result<Zone, Failure> {
+    name.parse()
+        .map_err(|error: carbon_kube_core::zone::ZoneNameError| Failure::new(error.to_string()))
+}

@@ -1,0 +1,133 @@
+//! `datasets stats FILE|ZONE`.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use carbon_kube_core::intensity::{IntensitySeries, Label, Provenance, Signal};
+use carbon_kube_core::{Time, Zone, typical_year};
+use carbon_kube_datasets::bundled;
+use carbon_kube_datasets::intensity::columns::{self, Columns};
+use carbon_kube_datasets::intensity::open::{self, Mix};
+use carbon_kube_datasets::stats::Stats;
+use serde_json::json;
+
+use super::{read_failure, zone};
+use crate::args::{Format, StatsArgs};
+use crate::failure::Failure;
+use crate::output;
+
+pub fn run(args: &StatsArgs) -> Result<ExitCode, Failure> {
+    let series = series(args)?;
+    let stats = Stats::of(&series);
+    let text = match args.format {
+        Format::Json => json(&series, &stats),
+        Format::Table => table(&series, &stats),
+    };
+    output::print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn series(args: &StatsArgs) -> Result<IntensitySeries, Failure> {
+    let path = Path::new(&args.source);
+    if path.exists() {
+        return from_file(path, args);
+    }
+    let zone = zone(&args.source)?;
+    if let Some(series) = bundled::series(&zone, args.factor_set) {
+        return series.map_err(read_failure);
+    }
+    modelled(&zone).ok_or_else(|| {
+        let failure = Failure::new(format!(
+            "`{}` is neither a file nor a zone with bundled or modelled data",
+            args.source
+        ));
+        match carbon_kube_core::zone::nearest(&args.source) {
+            Some(nearest) => failure.hint(format!("did you mean `{nearest}`?")),
+            None => failure.hint("list the zones with `carbon-kube datasets list`"),
+        }
+    })
+}
+
+/// The model's 2020: the year of the bundled measurements.
+fn modelled(zone: &Zone) -> Option<IntensitySeries> {
+    let year = |text: &str| text.parse::<Time>().ok();
+    typical_year::series(zone, year("2020-01-01")?, year("2021-01-01")?)
+}
+
+fn from_file(path: &Path, args: &StatsArgs) -> Result<IntensitySeries, Failure> {
+    let name = args.zone.as_deref().ok_or_else(|| {
+        Failure::new(format!("{}: which zone does the file stand for?", path.display()))
+            .hint("say it with `--zone`, such as `--zone EU-DE`")
+    })?;
+    let zone = zone(name)?;
+    let area = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let (Some(time), Some(value)) = (&args.time_column, &args.value_column) else {
+        let mix = Mix { zone, area, factors: args.factor_set };
+        return open::read(path, &mix).map_err(read_failure);
+    };
+    let label = Label {
+        zone,
+        source: area.clone(),
+        area,
+        signal: Signal::Average,
+        scope: args.factor_set.scope(),
+        factor_set: "as published".into(),
+        provenance: Provenance::Measured,
+    };
+    let unit =
+        args.unit.parse().map_err(|error: String| Failure::new(format!("--unit: {error}")))?;
+    let columns = Columns { time: time.clone(), value: value.clone(), unit };
+    columns::read(path, label, &columns).map_err(read_failure)
+}
+
+fn json(series: &IntensitySeries, stats: &Stats) -> String {
+    let json = json!({
+        "label": series.label(),
+        "start": stats.start.to_string(),
+        "end": stats.end.to_string(),
+        "stepSeconds": stats.step.seconds(),
+        "hours": stats.hours,
+        "gaps": stats.gaps,
+        "meanGramsPerKwh": stats.mean,
+        "sdGramsPerKwh": stats.sd,
+        "minGramsPerKwh": stats.min,
+        "maxGramsPerKwh": stats.max,
+        "meanDailySwingGramsPerKwh": stats.mean_daily_swing,
+    });
+    format!("{json:#}\n")
+}
+
+fn table(series: &IntensitySeries, stats: &Stats) -> String {
+    let label = series.label();
+    let modelled = match label.provenance {
+        Provenance::Measured => "measured",
+        Provenance::Modelled => "MODELLED, not measured",
+    };
+    format!(
+        "zone          {} ({})\n\
+         signal        {}, {}, factors {}, {modelled}\n\
+         source        {}\n\
+         period        {} to {}, step {}\n\
+         known         {:.0} h, {} gaps\n\
+         mean          {:.1} g/kWh\n\
+         spread        {:.1} g/kWh (standard deviation)\n\
+         range         {:.1} to {:.1} g/kWh\n\
+         daily swing   {:.1} g/kWh (mean of highest - lowest of a UTC day)\n",
+        label.zone,
+        label.area,
+        label.signal,
+        label.scope,
+        label.factor_set,
+        label.source,
+        stats.start,
+        stats.end,
+        stats.step,
+        stats.hours,
+        stats.gaps,
+        stats.mean.get(),
+        stats.sd.get(),
+        stats.min.get(),
+        stats.max.get(),
+        stats.mean_daily_swing.get(),
+    )
+}

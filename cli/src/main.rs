@@ -1,0 +1,39 @@
+//! The command line of Carbon-Kube.
+
+mod args;
+mod completions;
+mod datasets;
+mod failure;
+mod output;
+mod progress;
+mod scenario_schema;
+mod sim_run;
+mod sim_validate;
+
+use std::process::ExitCode;
+
+use args::{Command, DatasetsCommand, ScenarioCommand, SimCommand};
+use clap::Parser;
+use failure::Failure;
+
+fn main() -> ExitCode {
+    let args = args::Args::parse();
+    match run(args.command) {
+        Ok(code) => code,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Sim { command: SimCommand::Run(args) } => sim_run::run(&args),
+        Command::Sim { command: SimCommand::Validate(args) } => sim_validate::run(&args),
+        Command::Scenario { command: ScenarioCommand::Schema } => scenario_schema::run(),
+        Command::Datasets { command: DatasetsCommand::List(args) } => datasets::list::run(&args),
+        Command::Datasets { command: DatasetsCommand::Stats(args) } => datasets::stats::run(&args),
+        Command::Datasets { command: DatasetsCommand::FitTypicalYear(args) } => {
+            datasets::fit_typical_year::run(&args)
+        }
+        Command::Completions { shell } => completions::run(shell),
+    }
+}

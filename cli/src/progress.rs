@@ -1,0 +1,58 @@
+//! A bar per run while a comparison goes on; nothing where nobody looks at a terminal.
+
+use std::io::IsTerminal;
+
+use carbon_kube_core::{Span, Time};
+use carbon_kube_sim::comparison::Entry;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+/// The bars of a comparison.
+pub struct Progress {
+    start: Time,
+    all: MultiProgress,
+    bars: Vec<ProgressBar>,
+}
+
+impl Progress {
+    /// Bars for these runs over a window; hidden when `quiet` or when standard error is piped.
+    pub fn new(entries: &[Entry], start: Time, end: Time, quiet: bool) -> Self {
+        let all = MultiProgress::new();
+        if quiet || !std::io::stderr().is_terminal() {
+            all.set_draw_target(indicatif::ProgressDrawTarget::hidden());
+        }
+        let style = ProgressStyle::with_template(
+            "{prefix:24} {wide_bar:.green/dim} {percent:>3} % of {msg}",
+        )
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+        let hours = whole_hours(end - start);
+        let bar = |entry: &Entry| {
+            let bar = all.add(ProgressBar::new(hours));
+            bar.set_style(style.clone());
+            bar.set_prefix(entry.name.clone());
+            bar.set_message(format!("{} days", hours / 24));
+            bar
+        };
+        let bars = entries.iter().map(bar).collect();
+        Self { start, all, bars }
+    }
+
+    /// The run at `position` has reached `now`.
+    pub fn advance(&self, position: usize, now: Time) {
+        if let Some(bar) = self.bars.get(position) {
+            bar.set_position(whole_hours(now - self.start).min(bar.length().unwrap_or(0)));
+        }
+    }
+
+    /// Takes the bars away.
+    pub fn finish(&self) {
+        for bar in &self.bars {
+            bar.finish_and_clear();
+        }
+        // Bars that were full before are cleared here; a terminal that is gone needs no clearing.
+        let _ = self.all.clear();
+    }
+}
+
+fn whole_hours(span: Span) -> u64 {
+    (span.millis().max(0) / Span::HOUR.millis()) as u64
+}

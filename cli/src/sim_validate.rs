@@ -1,0 +1,36 @@
+//! `sim validate FILE`: every problem at once.
+
+use std::process::ExitCode;
+
+use crate::args::{Format, ValidateArgs};
+use crate::failure::{CHECK_FAILED, Failure};
+use crate::output;
+use crate::sim_run::{diagnostics_text, load};
+
+pub fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
+    let (diagnostics, summary) = match load(&args.scenario, &args.set)? {
+        Ok((parsed, world)) => {
+            let summary = format!(
+                "{} is valid: {} zones, {} nodes, {} pods, {} policies\n",
+                args.scenario.display(),
+                world.zones.len(),
+                world.pools.iter().map(|pool| u64::from(pool.count)).sum::<u64>(),
+                world.pods.len(),
+                parsed.spec.spec.policies.len(),
+            );
+            (parsed.warnings, Some(summary))
+        }
+        Err(diagnostics) => (diagnostics, None),
+    };
+    match args.format {
+        Format::Json => {
+            let json = serde_json::json!({"valid": summary.is_some(), "diagnostics": diagnostics});
+            output::print(&format!("{json:#}\n"))?;
+        }
+        Format::Table => {
+            output::print(&diagnostics_text(&diagnostics))?;
+            output::print(summary.as_deref().unwrap_or_default())?;
+        }
+    }
+    Ok(if summary.is_some() { ExitCode::SUCCESS } else { ExitCode::from(CHECK_FAILED) })
+}

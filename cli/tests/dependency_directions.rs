@@ -1,0 +1,67 @@
+//! Who may depend on whom: the table of `ARCHITECTURE.md`, held.
+
+#![allow(clippy::unwrap_used, reason = "test code")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cargo_metadata::{DependencyKind, MetadataCommand};
+
+/// Of ours, what each crate may depend on. Dev-dependencies are exempt.
+const ALLOWED: [(&str, &[&str]); 5] = [
+    ("carbon-kube-core", &[]),
+    ("carbon-kube-policies", &["carbon-kube-core"]),
+    ("carbon-kube-datasets", &["carbon-kube-core"]),
+    ("carbon-kube-sim", &["carbon-kube-core", "carbon-kube-policies", "carbon-kube-datasets"]),
+    (
+        "carbon-kube",
+        &["carbon-kube-core", "carbon-kube-policies", "carbon-kube-datasets", "carbon-kube-sim"],
+    ),
+];
+
+/// Heavy or far-reaching crates, and the only ones of ours that may name them.
+const RESERVED: [(&str, &[&str]); 7] = [
+    ("polars", &["carbon-kube-datasets"]),
+    ("candle-core", &[]),
+    ("kube", &[]),
+    ("axum", &[]),
+    ("tokio", &[]),
+    ("clap", &["carbon-kube"]),
+    ("indicatif", &["carbon-kube"]),
+];
+
+fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
+    let metadata = MetadataCommand::new().manifest_path(manifest).no_deps().exec().unwrap();
+    let of = |package: &cargo_metadata::Package| {
+        let normal = |d: &&cargo_metadata::Dependency| d.kind != DependencyKind::Development;
+        package.dependencies.iter().filter(normal).map(|d| d.name.clone()).collect()
+    };
+    metadata.packages.iter().map(|package| (package.name.to_string(), of(package))).collect()
+}
+
+#[test]
+fn our_crates_depend_only_on_what_the_table_allows() {
+    let dependencies = dependencies();
+    let names: BTreeSet<&str> = dependencies.keys().map(String::as_str).collect();
+    let listed: BTreeSet<&str> = ALLOWED.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, listed, "a crate that is not in the table");
+    for (name, allowed) in ALLOWED {
+        let ours = dependencies[name].iter().filter(|d| names.contains(d.as_str()));
+        for dependency in ours {
+            assert!(
+                allowed.contains(&dependency.as_str()),
+                "{name} must not depend on {dependency}"
+            );
+        }
+    }
+}
+
+#[test]
+fn heavy_crates_stay_where_they_belong() {
+    let dependencies = dependencies();
+    for (reserved, allowed) in RESERVED {
+        for (name, _) in dependencies.iter().filter(|(_, all)| all.contains(reserved)) {
+            assert!(allowed.contains(&name.as_str()), "{name} must not depend on {reserved}");
+        }
+    }
+}
