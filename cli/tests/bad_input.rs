@@ -178,7 +178,9 @@ fn a_full_disk_leaves_nothing_under_the_final_name() {
         .arg(&small)
         .output();
     if !mount.as_ref().is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: a file system of 32 KiB could not be mounted: {mount:?}");
+        // Not `eprintln!`: the test runner would swallow it, as it does for tests that pass.
+        let why = "a file system of 32 KiB could not be mounted";
+        let _ = writeln!(std::io::stderr(), "skipped: a_full_disk: {why}: {mount:?}");
         return;
     }
     let ended = workplace.run("sim run tiny.yaml --out small/results");

@@ -78,42 +78,42 @@ impl Simulation<'_> {
         }
     }
 
-    /// Lets released pods out, the most urgent first: those at their limit at once, the others
-    /// at the pacer's rate and only where there is room.
+    /// Lets released pods out: those at their limit at once, the others at the pacer's rate.
     pub(super) fn release(&mut self) {
         self.release_due = Time::MAX;
+        while let Some(&(limit, pod)) = self.released.first()
+            && limit <= self.now
+        {
+            self.released.pop_first();
+            self.submit(pod);
+        }
+        self.release_paced();
+        if let Some(&(limit, _)) = self.released.first() {
+            self.schedule_release(limit.min(self.now + RELEASE_INTERVAL));
+        }
+    }
+
+    /// Lets pods out by urgency, where the quota and a node have room for them.
+    fn release_paced(&mut self) {
+        let quota = self.policy.quota(&self.control.signal(self.now));
+        let quota = quota.map_or(u64::MAX, |quota| quota.0);
         let mut allowance = self.pacer.allowance(self.now);
         let mut passed_over = 0;
-        let waiting: Vec<(Time, u32)> =
-            self.released.iter().copied().take_while(|(limit, _)| *limit <= self.now).collect();
-        for entry in waiting {
-            self.released.remove(&entry);
-            self.submit(entry.1);
-        }
-        let quota =
-            self.policy.quota(&self.control.signal(self.now)).map_or(u64::MAX, |quota| quota.0);
-        let mut after = None;
-        while allowance > 0 && passed_over < PASSED_OVER {
-            let next = match after {
-                None => self.released.first(),
-                Some(entry) => self
-                    .released
-                    .range((std::ops::Bound::Excluded(entry), std::ops::Bound::Unbounded))
-                    .next(),
-            };
-            let Some(&entry) = next else { break };
-            let cpu = self.world.pods[entry.1 as usize].requests.cpu.0;
-            if self.deferrable_milli_cpu.saturating_add(cpu) <= quota && self.try_to_bind(entry.1) {
-                self.released.remove(&entry);
+        let candidates: Vec<(Time, u32)> =
+            self.released.iter().copied().take(allowance + PASSED_OVER).collect();
+        for (limit, pod) in candidates {
+            if allowance == 0 || passed_over == PASSED_OVER {
+                break;
+            }
+            let cpu = self.world.pods[pod as usize].requests.cpu.0;
+            let allowed = self.deferrable_milli_cpu.saturating_add(cpu) <= quota;
+            if allowed && self.try_to_bind(pod) {
+                self.released.remove(&(limit, pod));
                 self.pacer.spend();
                 allowance -= 1;
             } else {
                 passed_over += 1;
             }
-            after = Some(entry);
-        }
-        if let Some(&(limit, _)) = self.released.first() {
-            self.schedule_release(limit.min(self.now + RELEASE_INTERVAL));
         }
     }
 
