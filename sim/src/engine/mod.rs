@@ -9,8 +9,9 @@
 //! ```
 //!
 //! A file per box: `control` looks at the grid once per interval, `gate` holds and releases,
-//! `scheduling` finds nodes, `running` starts, pauses, moves and ends, `accounts` charges. Power, and so
-//! emissions, change only at events: the cost of a run does not depend on the step of the trace.
+//! `scheduling` finds nodes, `running` starts, pauses, moves and ends, `accounts` charges. Power,
+//! and so emissions, change only at events: the cost of a run does not depend on the step of the
+//! trace.
 //!
 //! The engine trusts policies in nothing that matters: it never holds a pod past its limit,
 //! pauses only what is interruptible and moves only what is migratable.
