@@ -91,7 +91,7 @@ pub enum Format {
 pub struct RunArgs {
     /// The scenario file (YAML)
     pub scenario: PathBuf,
-    /// Folder for the results [default: `runs/<scenario>-<time>`]
+    /// Folder for the results; if not given, `runs/<scenario>-<time>`
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Replace the results in --out
@@ -109,7 +109,7 @@ pub struct RunArgs {
     /// Run this policy only, beside the reference; can be given several times
     #[arg(long, value_name = "NAME")]
     pub policy: Vec<String>,
-    /// Runs at a time [default: one per core]
+    /// Runs at a time; if not given, one per core
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub jobs: Option<u16>,
     /// Also write events.jsonl: every event of every run
