@@ -50,10 +50,13 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::from(INTERRUPTED));
     }
 
+    let outputs = &parsed.spec.spec.outputs;
     let written = Written {
         scenario: &scenario::effective_yaml(&parsed.spec),
         events: &events.parts(&outcomes),
-        charts: parsed.spec.spec.outputs.charts,
+        pods: outputs.pods,
+        zones: outputs.zones,
+        charts: outputs.charts,
         complete,
     };
     let summary =

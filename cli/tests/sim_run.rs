@@ -58,6 +58,35 @@ fn the_folder_holds_what_the_readme_says() {
     assert_eq!((ends("default-scheduler"), ends("percentile")), (40, 40));
 }
 
+/// `outputs.pods` and `outputs.zones` were read, documented, and had no effect.
+#[test]
+fn what_the_scenario_leaves_out_is_not_written() {
+    let workplace = Workplace::new();
+    let outputs = "spec.outputs={pods: false, zones: false, charts: false}";
+    workplace.run_args(&["sim", "run", "tiny.yaml", "--out", "results", "--set", outputs]);
+    assert_eq!(workplace.names("results"), ["scenario.effective.yaml", "summary.json"]);
+}
+
+#[test]
+fn each_pod_is_submitted_once_and_ends_once() {
+    let workplace = Workplace::new();
+    workplace.run("sim run tiny.yaml --out results --events");
+    let mut ends = std::collections::BTreeMap::new();
+    for line in workplace.read("results/events.jsonl").lines() {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap();
+        let text = |key: &str| event[key].as_str().unwrap().to_owned();
+        let counts: &mut (u32, u32) = ends.entry((text("policy"), text("pod"))).or_default();
+        match text("event").as_str() {
+            "submitted" => counts.0 += 1,
+            "finished" | "unfinished" => counts.1 += 1,
+            _ => {}
+        }
+    }
+    // 40 pods under each of two policies.
+    assert_eq!(ends.len(), 80);
+    assert!(ends.values().all(|counts| *counts == (1, 1)), "{ends:?}");
+}
+
 #[test]
 fn the_accounts_in_the_summary_add_up() {
     let workplace = Workplace::new();

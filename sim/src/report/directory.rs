@@ -220,6 +220,10 @@ pub struct Written<'a> {
     pub scenario: &'a str,
     /// Event logs in the order of the runs; `events.jsonl` is written where there are any.
     pub events: &'a [EventPart],
+    /// Whether there is a row per pod.
+    pub pods: bool,
+    /// Whether there is a row per zone and interval.
+    pub zones: bool,
     /// Whether the pictures are drawn.
     pub charts: bool,
     /// `false` when the run was interrupted.
@@ -242,17 +246,19 @@ pub fn write_all(
     directory.write(SUMMARY, to_json(&summary).as_bytes())?;
     directory.write("scenario.effective.yaml", written.scenario.as_bytes())?;
 
-    let path = directory.target.join("pods.parquet");
-    let mut pods = PodTable::new(world, directory.open("pods.parquet")?, &path)?;
-    for outcome in outcomes {
-        pods.write(outcome)?;
+    if written.pods {
+        let path = directory.target.join("pods.parquet");
+        let mut pods = PodTable::new(world, directory.open("pods.parquet")?, &path)?;
+        for outcome in outcomes {
+            pods.write(outcome)?;
+        }
+        flush(pods.finish()?, &path)?;
     }
-    flush(pods.finish()?, &path)?;
-
-    let path = directory.target.join("zones.parquet");
-    let zones = write_zones(world, outcomes, directory.open("zones.parquet")?, &path)?;
-    flush(zones, &path)?;
-
+    if written.zones {
+        let path = directory.target.join("zones.parquet");
+        let zones = write_zones(world, outcomes, directory.open("zones.parquet")?, &path)?;
+        flush(zones, &path)?;
+    }
     if written.charts {
         for (name, svg) in charts::all(world, outcomes, &summary)? {
             directory.write(name, svg.as_bytes())?;
@@ -319,8 +325,14 @@ mod tests {
             EventPart::Bytes(b"{\"policy\":\"default-scheduler\"}\n".to_vec()),
             EventPart::File(part),
         ];
-        let written =
-            Written { scenario: "kind: Scenario\n", events: &events, charts: true, complete: true };
+        let written = Written {
+            scenario: "kind: Scenario\n",
+            events: &events,
+            pods: true,
+            zones: true,
+            charts: true,
+            complete: true,
+        };
         let directory = OutputDirectory::create(&target, false).unwrap();
         let summary = write_all(&directory, &world, &outcomes, &written).unwrap();
         assert!(!target.exists());
