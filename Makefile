@@ -7,7 +7,7 @@ help: ## List these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 .PHONY: build
-build: ## Build the release binary with every feature (polars too: 20 minutes on 2 cores when cold)
+build: ## Build the release binary with every feature (polars too: some 8 minutes on 2 cores when cold)
 	cargo build --release --locked --workspace --all-features
 
 .PHONY: test

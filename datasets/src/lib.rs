@@ -14,8 +14,6 @@
 
 pub mod bundled;
 mod error;
-#[cfg(feature = "frames")]
-mod frames;
 mod instant;
 pub mod intensity;
 pub mod stats;

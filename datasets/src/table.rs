@@ -12,6 +12,9 @@ use flate2::bufread::MultiGzDecoder;
 
 use crate::error::{ReadError, shorten};
 
+#[cfg(feature = "frames")]
+pub(crate) mod blocks;
+
 /// The most text that is read from one file: a year of 5-second values is 0.2 GiB.
 const LIMIT_BYTES: u64 = 4 << 30;
 
@@ -32,7 +35,7 @@ pub(crate) struct Table<'a> {
 /// A column by position, with its name for messages.
 #[derive(Clone, Debug)]
 pub(crate) struct Column {
-    index: usize,
+    pub(crate) index: usize,
     pub(crate) name: String,
 }
 
@@ -59,16 +62,8 @@ impl Table<'static> {
 impl<'a> Table<'a> {
     /// Reads from anything; `name` stands for the file in messages.
     pub(crate) fn new(name: &str, input: impl Read + 'a) -> Result<Self, ReadError> {
-        let mut packed = BufReader::with_capacity(1 << 16, input);
         let fail = |source| error_of(name, source);
-        // The content decides, not the name: a `.gz` may have been unpacked on its way.
-        let text: Box<dyn Read + 'a> = if packed.fill_buf().map_err(fail)?.starts_with(b"\x1f\x8b")
-        {
-            Box::new(Guard::new(MultiGzDecoder::new(packed)))
-        } else {
-            Box::new(Guard::new(packed))
-        };
-        let mut text = BufReader::with_capacity(1 << 16, text);
+        let mut text = text(input).map_err(fail)?;
         let delimiter = delimiter(text.fill_buf().map_err(fail)?);
         let mut reader = csv::ReaderBuilder::new()
             .delimiter(delimiter)
@@ -135,7 +130,15 @@ impl Row<'_> {
 
     /// A number of zero or more; `None` for an empty field.
     pub(crate) fn number(&self, column: &Column) -> Result<Option<f64>, ReadError> {
-        number(self.text(column)).map_err(|problem| self.wrong(column, problem))
+        let text = self.text(column);
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let number: f64 = text.parse().map_err(|_| self.wrong(column, "is not a number"))?;
+        if !number.is_finite() {
+            return Err(self.wrong(column, "is not a finite number"));
+        }
+        Ok(Some(number))
     }
 
     /// The error that names this row and a column.
@@ -150,17 +153,20 @@ impl Row<'_> {
     }
 }
 
-/// A finite number; `None` for an empty field; else what is wrong with it.
-pub(crate) fn number(text: &str) -> Result<Option<f64>, &'static str> {
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let number: f64 = text.parse().map_err(|_| "is not a number")?;
-    if number.is_finite() { Ok(Some(number)) } else { Err("is not a finite number") }
+/// The text of a file, unpacked and guarded.
+fn text<'a>(input: impl Read + 'a) -> io::Result<BufReader<Box<dyn Read + 'a>>> {
+    let mut packed = BufReader::with_capacity(1 << 16, input);
+    // The content decides, not the name: a `.gz` may have been unpacked on its way.
+    let text: Box<dyn Read + 'a> = if packed.fill_buf()?.starts_with(b"\x1f\x8b") {
+        Box::new(Guard::new(MultiGzDecoder::new(packed)))
+    } else {
+        Box::new(Guard::new(packed))
+    };
+    Ok(BufReader::with_capacity(1 << 16, text))
 }
 
 /// `,`, `;` or a tab: whichever the first line that is no comment has most of.
-pub(crate) fn delimiter(head: &[u8]) -> u8 {
+fn delimiter(head: &[u8]) -> u8 {
     let line =
         head.split(|byte| *byte == b'\n').find(|line| !line.starts_with(b"#")).unwrap_or_default();
     let count = |wanted: u8| line.iter().filter(|byte| **byte == wanted).count();

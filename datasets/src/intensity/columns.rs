@@ -5,12 +5,11 @@ use std::io::Read;
 use std::path::Path;
 use std::str::FromStr;
 
-use carbon_kube_core::GramsPerKwh;
 use carbon_kube_core::intensity::{IntensitySeries, Label};
+use carbon_kube_core::{GramsPerKwh, Time};
 
-use super::Grid;
+use super::rule::{self, Refusal, Rule};
 use crate::error::ReadError;
-use crate::instant;
 use crate::table::Table;
 
 /// The unit of a column with carbon intensities.
@@ -80,11 +79,7 @@ pub struct Columns {
 ///
 /// [`ReadError`] names file, line and column. Missing rows and empty fields are gaps, not errors.
 pub fn read(path: &Path, label: Label, columns: &Columns) -> Result<IntensitySeries, ReadError> {
-    #[cfg(feature = "frames")]
-    if let Some(series) = crate::frames::bulk(path, &label, columns) {
-        return Ok(series);
-    }
-    series(Table::open(path)?, label, columns)
+    rule::read(path, ColumnRule { label, columns })
 }
 
 /// The same from memory or a stream; `name` stands for the file in messages.
@@ -98,29 +93,36 @@ pub fn parse(
     label: Label,
     columns: &Columns,
 ) -> Result<IntensitySeries, ReadError> {
-    series(Table::new(name, input)?, label, columns)
+    rule::rows(Table::new(name, input)?, ColumnRule { label, columns })
 }
 
-fn series(
-    mut table: Table<'_>,
-    label: Label,
-    columns: &Columns,
-) -> Result<IntensitySeries, ReadError> {
-    let time = table.column(&columns.time)?;
-    let value = table.column(&columns.value)?;
-    let factor = columns.unit.grams_per_kwh();
-    let path = table.path().to_owned();
-    let mut grid = Grid::default();
-    while let Some(row) = table.next()? {
-        let at = instant::parse(row.text(&time))
-            .ok_or_else(|| row.wrong(&time, "is not an instant such as `2020-06-01T00:00Z`"))?;
-        let grams = row.number(&value)?.map(|number| number * factor);
-        if let Some(grams) = grams
-            && GramsPerKwh::new(grams).is_none()
-        {
-            return Err(row.wrong(&value, "is no carbon intensity: a grid has 0 to 10,000 g/kWh"));
-        }
-        grid.push(&path, row.line, at, grams)?;
+/// A number in the column is an intensity in the unit.
+#[derive(Clone)]
+pub(super) struct ColumnRule<'a> {
+    pub(super) label: Label,
+    pub(super) columns: &'a Columns,
+}
+
+impl Rule for ColumnRule<'_> {
+    fn time(&self) -> &str {
+        &self.columns.time
     }
-    grid.series(&path, label)
+
+    fn numbers(&self) -> Vec<String> {
+        vec![self.columns.value.clone()]
+    }
+
+    fn grams(&mut self, _at: Time, numbers: &[Option<f64>]) -> Result<Option<f64>, Refusal> {
+        let grams = numbers[0].map(|number| number * self.columns.unit.grams_per_kwh());
+        match grams {
+            Some(grams) if GramsPerKwh::new(grams).is_none() => {
+                Err(Refusal::Number(0, "is no carbon intensity: a grid has 0 to 10,000 g/kWh"))
+            }
+            grams => Ok(grams),
+        }
+    }
+
+    fn label(self, _path: &str) -> Label {
+        self.label
+    }
 }

@@ -7,14 +7,13 @@
 use std::io::Read;
 use std::path::Path;
 
-use carbon_kube_core::Zone;
 use carbon_kube_core::intensity::{IntensitySeries, Label, Provenance, Signal};
 use carbon_kube_core::mix::{FactorSet, Factors, Fuel};
+use carbon_kube_core::{Time, Zone};
 
-use super::Grid;
+use super::rule::{self, Refusal, Rule};
 use crate::error::ReadError;
-use crate::instant;
-use crate::table::{Column, Row, Table};
+use crate::table::Table;
 
 /// More than the world's power stations together: 10 TW in one field is a unit mix-up.
 const ABSURD_MW: f64 = 1e7;
@@ -37,7 +36,7 @@ pub struct Mix {
 /// [`ReadError`] names file, line and column. Missing rows and rows without any number are gaps,
 /// not errors.
 pub fn read(path: &Path, mix: &Mix) -> Result<IntensitySeries, ReadError> {
-    series(Table::open(path)?, mix)
+    rule::read(path, MixRule::new(mix))
 }
 
 /// The same from memory or a stream; `name` stands for the file in messages.
@@ -46,80 +45,86 @@ pub fn read(path: &Path, mix: &Mix) -> Result<IntensitySeries, ReadError> {
 ///
 /// As [`read`].
 pub fn parse(name: &str, input: impl Read, mix: &Mix) -> Result<IntensitySeries, ReadError> {
-    series(Table::new(name, input)?, mix)
+    rule::rows(Table::new(name, input)?, MixRule::new(mix))
 }
 
-fn series(mut table: Table<'_>, mix: &Mix) -> Result<IntensitySeries, ReadError> {
-    let time = table.column("timestamp_utc")?;
-    let fuels = Fuel::ALL
-        .iter()
-        .map(|fuel| table.column(&format!("{}_mw", fuel.name())))
-        .collect::<Result<Vec<_>, _>>()?;
-    let path = table.path().to_owned();
-    let mut factors = YearFactors::new(mix);
-    let mut grid = Grid::default();
-    while let Some(row) = table.next()? {
-        let at = instant::parse(row.text(&time))
-            .ok_or_else(|| row.wrong(&time, "is not an instant such as `2020-06-01T00:00Z`"))?;
-        let year = at.utc().year();
-        let of_year = factors.of(year).ok_or_else(|| ReadError::NoFactors {
-            path: path.clone(),
-            set: mix.factors,
-            zone: mix.zone.to_string(),
-        })?;
-        let value = generation(&row, &fuels)?
-            .map(|megawatts| {
-                of_year
-                    .intensity(&megawatts)
-                    .map(|intensity| intensity.get())
-                    .ok_or_else(|| row.wrong(&fuels[0], "and every other fuel: nothing runs"))
-            })
-            .transpose()?;
-        grid.push(&path, row.line, at, value)?;
+/// The numbers of a row are megawatts per fuel.
+#[derive(Clone)]
+pub(super) struct MixRule<'a> {
+    mix: &'a Mix,
+    factors: YearFactors<'a>,
+}
+
+impl<'a> MixRule<'a> {
+    pub(super) fn new(mix: &'a Mix) -> Self {
+        Self { mix, factors: YearFactors::new(mix) }
     }
-    grid.series(&path, label(&path, mix))
+}
+
+impl Rule for MixRule<'_> {
+    fn time(&self) -> &'static str {
+        "timestamp_utc"
+    }
+
+    fn numbers(&self) -> Vec<String> {
+        Fuel::ALL.iter().map(|fuel| format!("{}_mw", fuel.name())).collect()
+    }
+
+    fn grams(&mut self, at: Time, numbers: &[Option<f64>]) -> Result<Option<f64>, Refusal> {
+        let Some(factors) = self.factors.of(at.utc().year()) else {
+            return Err(Refusal::NoFactors(self.mix.factors, self.mix.zone.clone()));
+        };
+        let Some(megawatts) = generation(numbers)? else {
+            return Ok(None);
+        };
+        match factors.intensity(&megawatts) {
+            Some(intensity) => Ok(Some(intensity.get())),
+            None => Err(Refusal::Number(0, "and every other fuel: nothing runs")),
+        }
+    }
+
+    fn label(self, path: &str) -> Label {
+        Label {
+            zone: self.mix.zone.clone(),
+            area: self.mix.area.clone(),
+            signal: Signal::Average,
+            scope: self.mix.factors.scope(),
+            factor_set: self.mix.factors.to_string(),
+            provenance: Provenance::Measured,
+            source: path.to_owned(),
+        }
+    }
 }
 
 /// Megawatts per fuel; `None` for a row without a single number, which is a gap.
-fn generation(row: &Row<'_>, fuels: &[Column]) -> Result<Option<[f64; 11]>, ReadError> {
+fn generation(numbers: &[Option<f64>]) -> Result<Option<[f64; 11]>, Refusal> {
     let mut megawatts = [0.0; 11];
     let mut empty = None;
     let mut known = 0;
-    for (slot, column) in megawatts.iter_mut().zip(fuels) {
-        match row.number(column)? {
+    for (index, (slot, number)) in megawatts.iter_mut().zip(numbers).enumerate() {
+        match *number {
             Some(value) if value.abs() > ABSURD_MW => {
-                return Err(row.wrong(column, "is more megawatts than the world has"));
+                return Err(Refusal::Number(index, "is more megawatts than the world has"));
             }
             Some(value) => {
                 *slot = value;
                 known += 1;
             }
-            None => empty = Some(column),
+            None => empty = Some(index),
         }
     }
     match empty {
         // Half a mix would be a wrong intensity; a fuel that the zone lacks is written as 0.
-        Some(column) if known > 0 => {
-            Err(row.wrong(column, "is empty while other fuels of the row are not"))
+        Some(index) if known > 0 => {
+            Err(Refusal::Number(index, "is empty while other fuels of the row are not"))
         }
         Some(_) => Ok(None),
         None => Ok(Some(megawatts)),
     }
 }
 
-fn label(path: &str, mix: &Mix) -> Label {
-    Label {
-        zone: mix.zone.clone(),
-        area: mix.area.clone(),
-        signal: Signal::Average,
-        scope: mix.factors.scope(),
-        factor_set: mix.factors.to_string(),
-        provenance: Provenance::Measured,
-        source: path.to_owned(),
-    }
-}
-
 /// The factors of the year in hand: looked up once a year, not once a row.
+#[derive(Clone)]
 struct YearFactors<'a> {
     mix: &'a Mix,
     current: Option<(i16, Option<Factors>)>,
