@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use carbon_kube_core::intensity;
 use carbon_kube_core::mix::FactorSet;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -143,8 +144,28 @@ pub struct ListArgs {
     pub format: Format,
 }
 
+/// Which question an intensity answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Signal {
+    /// Emissions of all generation over all energy
+    #[default]
+    Average,
+    /// Emissions of the plant that answers one more kWh
+    Marginal,
+}
+
+impl From<Signal> for intensity::Signal {
+    fn from(signal: Signal) -> Self {
+        match signal {
+            Signal::Average => Self::Average,
+            Signal::Marginal => Self::Marginal,
+        }
+    }
+}
+
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:\n  carbon-kube datasets stats US-CA\n  \
+                  carbon-kube datasets stats US-CA --signal marginal\n  \
                   carbon-kube datasets stats EU-DE --factor-set lifecycle\n  \
                   carbon-kube datasets stats mine.csv --zone EU-DE --time-column Datetime \
                   --value-column intensity --unit lb/MWh")]
@@ -165,8 +186,11 @@ pub struct StatsArgs {
     #[arg(long, requires = "time_column")]
     pub value_column: Option<String>,
     /// Unit of the intensity
-    #[arg(long, default_value = "g/kWh")]
+    #[arg(long, default_value = "g/kWh", requires = "value_column")]
     pub unit: String,
+    /// Which intensity: of all generation, or of the plant that answers one more kWh
+    #[arg(long, value_enum, default_value_t)]
+    pub signal: Signal,
     /// How the statistics are printed
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,

@@ -39,6 +39,44 @@ fn statistics_of_a_file_read_named_columns_and_units() {
 }
 
 #[test]
+fn statistics_of_a_file_in_the_open_format_are_those_of_its_mix() {
+    let workplace = Workplace::new();
+    std::fs::copy(
+        root().join("datasets/data/EU-FR_2020_entsoe.csv.gz"),
+        workplace.path().join("FR.csv.gz"),
+    )
+    .unwrap();
+    let mean = |words: &str| {
+        let json = workplace.run(&format!("datasets stats {words} --format json")).out;
+        serde_json::from_str::<serde_json::Value>(&json).unwrap()["meanGramsPerKwh"].clone()
+    };
+    assert_eq!(mean("FR.csv.gz --zone EU-FR"), mean("EU-FR"));
+    assert_ne!(mean("FR.csv.gz --zone EU-FR --factor-set lifecycle"), mean("EU-FR"));
+}
+
+#[test]
+fn statistics_of_the_marginal_series_are_there_too() {
+    insta::assert_snapshot!(Workplace::new().run("datasets stats US-CA --signal marginal").out);
+}
+
+/// Each of these options was read and had no effect: the numbers were others than asked for.
+#[test]
+fn an_option_that_would_have_no_effect_is_refused() {
+    let workplace = Workplace::new();
+    workplace.write("mine.csv", "when,grams\n2020-01-01 00:00,100\n2020-01-01 01:00,200\n");
+    for words in [
+        "datasets stats US-CA --zone EU-DE",
+        "datasets stats US-CA --time-column when --value-column grams",
+        "datasets stats US-CA --unit lb/MWh",
+        "datasets stats US-TX --factor-set lifecycle",
+        "datasets stats EU-DE --signal marginal",
+        "datasets stats mine.csv --zone EU-DE --signal marginal",
+    ] {
+        insta::assert_snapshot!(format!("{words}\n{}", workplace.run(words).failure()));
+    }
+}
+
+#[test]
 fn what_is_no_dataset_is_an_error_with_a_hint() {
     let workplace = Workplace::new();
     insta::assert_snapshot!(workplace.run("datasets stats US-CAX").failure());

@@ -39,6 +39,10 @@ pub fn run(args: &ListArgs) -> Result<ExitCode, Failure> {
                 };
                 table.add_row([b.zone, b.area, &b.signal.to_string(), &years, b.source, b.licence]);
             }
+            // Lines begin with the zone, so that `grep ^US` and `cut` do what they seem to do.
+            if let Some(zones) = table.column_mut(0) {
+                zones.set_padding((0, 1));
+            }
             let text = format!(
                 "{}\n\nTypical-year model for any period (labelled `modelled`): {}\n\
                  US-NE is New England, not Nebraska.\n",

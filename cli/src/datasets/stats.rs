@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use carbon_kube_core::intensity::{IntensitySeries, Label, Provenance, Signal};
+use carbon_kube_core::intensity::{IntensitySeries, Label, Provenance};
+use carbon_kube_core::mix::FactorSet;
 use carbon_kube_core::{Time, Zone, typical_year};
 use carbon_kube_datasets::bundled;
 use carbon_kube_datasets::intensity::columns::{self, Columns};
@@ -12,7 +13,7 @@ use carbon_kube_datasets::stats::Stats;
 use serde_json::json;
 
 use super::{read_failure, zone};
-use crate::args::{Format, StatsArgs};
+use crate::args::{Format, Signal, StatsArgs};
 use crate::failure::Failure;
 use crate::output;
 
@@ -32,26 +33,44 @@ fn series(args: &StatsArgs) -> Result<IntensitySeries, Failure> {
     if path.exists() {
         return from_file(path, args);
     }
-    let zone = zone(&args.source)?;
-    if let Some(series) = bundled::series(&zone, args.factor_set) {
-        return series.map_err(read_failure);
+    // A misspelt file must not pass as a zone with options that nobody looks at.
+    if args.zone.is_some() || args.time_column.is_some() {
+        return Err(Failure::new(format!("there is no file `{}`", args.source))
+            .hint("`--zone` and the columns are for files; a zone's own data needs neither"));
     }
-    modelled(&zone).ok_or_else(|| {
+    let zone = zone(&args.source)?;
+    let (what, series) = match args.signal {
+        Signal::Average => {
+            let bundled = bundled::series(&zone, args.factor_set);
+            let modelled = || modelled(&zone, args.factor_set);
+            ("bundled or modelled", bundled.map(|s| s.map_err(read_failure)).or_else(modelled))
+        }
+        Signal::Marginal => {
+            ("bundled marginal", bundled::marginal(&zone).map(|s| s.map_err(read_failure)))
+        }
+    };
+    series.unwrap_or_else(|| {
         let failure = Failure::new(format!(
-            "`{}` is neither a file nor a zone with bundled or modelled data",
+            "`{}` is neither a file nor a zone with {what} data",
             args.source
         ));
-        match carbon_kube_core::zone::nearest(&args.source) {
+        let known = zone.info().is_some();
+        Err(match carbon_kube_core::zone::nearest(&args.source).filter(|_| !known) {
             Some(nearest) => failure.hint(format!("did you mean `{nearest}`?")),
-            None => failure.hint("list the zones with `carbon-kube datasets list`"),
-        }
+            None => failure.hint("list what there is with `carbon-kube datasets list`"),
+        })
     })
 }
 
 /// The model's 2020: the year of the bundled measurements.
-fn modelled(zone: &Zone) -> Option<IntensitySeries> {
+fn modelled(zone: &Zone, factors: FactorSet) -> Option<Result<IntensitySeries, Failure>> {
     let year = |text: &str| text.parse::<Time>().ok();
-    typical_year::series(zone, year("2020-01-01")?, year("2021-01-01")?)
+    let series = typical_year::series(zone, year("2020-01-01")?, year("2021-01-01")?)?;
+    if factors == FactorSet::Local {
+        return Some(Ok(series));
+    }
+    let message = format!("`{zone}` is modelled, with local factors only");
+    Some(Err(Failure::new(message).hint("leave out `--factor-set`")))
 }
 
 fn from_file(path: &Path, args: &StatsArgs) -> Result<IntensitySeries, Failure> {
@@ -62,6 +81,15 @@ fn from_file(path: &Path, args: &StatsArgs) -> Result<IntensitySeries, Failure> 
     let zone = zone(name)?;
     let area = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let (Some(time), Some(value)) = (&args.time_column, &args.value_column) else {
+        if args.signal == Signal::Marginal {
+            return Err(Failure::new(
+                "--signal: a file in the open format has average intensities",
+            )
+            .hint(
+                "name the columns of a file of marginal ones with `--time-column` and \
+                       `--value-column`",
+            ));
+        }
         let mix = Mix { zone, area, factors: args.factor_set };
         return open::read(path, &mix).map_err(read_failure);
     };
@@ -69,7 +97,7 @@ fn from_file(path: &Path, args: &StatsArgs) -> Result<IntensitySeries, Failure> 
         zone,
         source: area.clone(),
         area,
-        signal: Signal::Average,
+        signal: args.signal.into(),
         scope: args.factor_set.scope(),
         factor_set: "as published".into(),
         provenance: Provenance::Measured,
