@@ -1,11 +1,11 @@
 //! `sim run SCENARIO`: every policy on one world, a table, and a folder of results.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use carbon_kube_policies::Settings;
 use carbon_kube_sim::comparison::{self, Entry, Watch};
@@ -37,11 +37,11 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     }
     parsed.spec.spec.policies = selected(&parsed.spec.spec.policies, &args.policy)?;
     let entries = comparison::entries(parsed.spec.spec.policies.iter().cloned());
-    let target = args.out.clone().unwrap_or_else(|| default_target(&world.name));
-    let directory = OutputDirectory::create(&target, args.overwrite).map_err(report_failure)?;
-
+    // Before there is a folder: a Ctrl-C between the two would leave it behind.
     let stop = stop_on_interrupt()?;
-    let events = EventFiles::new(&directory, args.events || parsed.spec.spec.outputs.events);
+    let directory = directory(args, &world.name)?;
+    let wanted = args.events || parsed.spec.spec.outputs.events;
+    let events = EventFiles::new(&directory, wanted, Arc::clone(&stop));
     let outcomes = compare(&world, &entries, args, &stop, &events)?;
     let finished: Vec<&Outcome> = outcomes.iter().flatten().collect();
     let complete = finished.len() == entries.len();
@@ -61,7 +61,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     };
     let summary =
         report::write_all(&directory, &world, &finished, &written).map_err(report_failure)?;
-    events.remove();
+    events.remove(entries.len());
     let target = directory.commit().map_err(report_failure)?;
 
     match args.format {
@@ -173,11 +173,15 @@ fn compare(
     let results = comparison::compare(world, entries, args.jobs.unwrap_or(0).into(), &watch)
         .map_err(|error| Failure::new(format!("can't start threads: {error}")))?;
     progress.finish();
+    if let Some(error) = events.failure() {
+        return Err(report_failure(error));
+    }
     results
         .into_iter()
         .map(|result| match result {
             Ok(outcome) => Ok(Some(outcome)),
             Err(RunError::Interrupted) => Ok(None),
+            // `events` knows of it already; no log fails on its way to a file that it has not.
             Err(error @ RunError::Events(_)) => Err(Failure::new(error.to_string())),
         })
         .collect()
@@ -196,19 +200,25 @@ fn stop_on_interrupt() -> Result<Arc<AtomicBool>, Failure> {
     Ok(stop)
 }
 
-/// `runs/<scenario>-<time>`: a new folder for each run.
-fn default_target(scenario: &str) -> PathBuf {
-    let now = jiff::Timestamp::now().to_zoned_datetime(jiff::tz::TimeZone::UTC);
-    let stamp = now.datetime().strftime("%Y%m%dT%H%M%SZ").to_string();
-    let name = |attempt: u32| match attempt {
-        0 => PathBuf::from(format!("runs/{scenario}-{stamp}")),
-        n => PathBuf::from(format!("runs/{scenario}-{stamp}-{n}")),
+/// The folder of results. Without `--out` it is `runs/<scenario>-<time>`, new for each run.
+fn directory(args: &RunArgs, scenario: &str) -> Result<OutputDirectory, Failure> {
+    let directory = if let Some(target) = &args.out {
+        OutputDirectory::create(target, args.overwrite)
+    } else {
+        let now = jiff::Timestamp::now().to_zoned_datetime(jiff::tz::TimeZone::UTC);
+        let stamp = now.datetime().strftime("%Y%m%dT%H%M%SZ");
+        OutputDirectory::create_numbered(Path::new(&format!("runs/{scenario}-{stamp}")))
     };
-    (0..).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(0))
+    directory.map_err(report_failure)
 }
 
 fn report_failure(error: ReportError) -> Failure {
-    let hint = error.hint();
+    let hint = match &error {
+        ReportError::Exists { .. } => {
+            Some("name another folder, or replace the results in it with `--overwrite`")
+        }
+        _ => error.hint(),
+    };
     Failure::new(error.to_string()).maybe_hint(hint)
 }
 
@@ -216,19 +226,48 @@ fn report_failure(error: ReportError) -> Failure {
 struct EventFiles {
     wanted: bool,
     folder: PathBuf,
+    target: PathBuf,
+    failed: Arc<Failed>,
+}
+
+/// A log that could not be written ends all runs: on a full disk there will be no results, and
+/// simulating on would only make the user wait for that message.
+struct Failed {
+    first: Mutex<Option<io::Error>>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Failed {
+    fn note(&self, error: &io::Error) {
+        let copy =
+            error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
+        self.first.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(copy);
+        self.stop.store(true, Ordering::SeqCst);
+    }
 }
 
 impl EventFiles {
-    fn new(directory: &OutputDirectory, wanted: bool) -> Self {
-        Self { wanted, folder: directory.path().to_owned() }
+    fn new(directory: &OutputDirectory, wanted: bool, stop: Arc<AtomicBool>) -> Self {
+        let (folder, target) = (directory.path().to_owned(), directory.target().to_owned());
+        let failed = Arc::new(Failed { first: Mutex::new(None), stop });
+        Self { wanted, folder, target, failed }
     }
 
     fn path(&self, position: usize) -> PathBuf {
         self.folder.join(format!("events-{position}.part"))
     }
 
-    fn open(&self, position: usize) -> std::io::Result<Box<dyn Write + Send>> {
-        Ok(Box::new(BufWriter::new(File::create(self.path(position))?)))
+    fn open(&self, position: usize) -> io::Result<Box<dyn Write + Send>> {
+        let file =
+            File::create(self.path(position)).inspect_err(|error| self.failed.note(error))?;
+        Ok(Box::new(BufWriter::new(EventFile { file, failed: Arc::clone(&self.failed) })))
+    }
+
+    /// What went wrong with any of the logs.
+    fn failure(&self) -> Option<ReportError> {
+        let source = self.failed.first.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let path = self.target.join("events.jsonl");
+        Some(ReportError::Io { path, action: "can't write", source })
     }
 
     fn parts(&self, outcomes: &[Option<Outcome>]) -> Vec<EventPart> {
@@ -238,11 +277,33 @@ impl EventFiles {
     }
 
     /// Takes the parts away; what is left of an interrupted run goes with them.
-    fn remove(&self) {
-        for position in 0.. {
-            if std::fs::remove_file(self.path(position)).is_err() {
-                break;
-            }
+    fn remove(&self, runs: usize) {
+        for position in 0..runs {
+            // Without `--events` there is none.
+            let _ = std::fs::remove_file(self.path(position));
         }
+    }
+}
+
+/// The event log of one run, below its buffer. What fails as the buffer is dropped, nobody above
+/// would hear of.
+struct EventFile {
+    file: File,
+    failed: Arc<Failed>,
+}
+
+impl Write for EventFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes);
+        if let Err(error) = &written
+            && error.kind() != ErrorKind::Interrupted
+        {
+            self.failed.note(error);
+        }
+        written
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
     }
 }

@@ -8,7 +8,7 @@ use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use support::{TINY, Workplace};
+use support::{Ended, TINY, Workplace};
 
 /// Runs a scenario that can't run, and shows how it ended. Nothing may be left behind.
 fn refused(workplace: &Workplace, scenario: impl AsRef<[u8]>) -> String {
@@ -149,11 +149,16 @@ fn wrong_options_say_what_is_right() {
         "sim run tiny.yaml --set spec.duration=30000d",
         "sim run tiny.yaml --jobs 0",
         "sim run tiny.yaml --seed -1",
+        "sim run tiny.yaml --set spec.nodePools[7].count=3",
+        "sim run tiny.yaml --overwrite",
     ] {
         let ended = workplace.run(words);
         assert_eq!(ended.code, Some(2), "{words}");
         insta::assert_snapshot!(format!("{words}\n{}", ended.failure()));
     }
+    insta::assert_snapshot!(
+        workplace.run_args(&["sim", "run", "tiny.yaml", "--policy", ""]).failure()
+    );
     assert_eq!(workplace.names("."), ["tiny.yaml"]);
 }
 
@@ -167,10 +172,10 @@ fn results_that_cannot_be_written_leave_nothing_behind() {
     assert_eq!(workplace.names("."), ["file", "tiny.yaml"]);
 }
 
-/// Needs a file system of a few kilobytes, which only root can mount.
-#[test]
-fn a_full_disk_leaves_nothing_under_the_final_name() {
+/// Runs a scenario with `small/` as a file system of a few kilobytes, which only root can mount.
+fn on_a_full_disk(scenario: &str, options: &str) -> Option<(Ended, Vec<String>)> {
     let workplace = Workplace::new();
+    workplace.write("tiny.yaml", scenario);
     let small = workplace.path().join("small");
     std::fs::create_dir(&small).unwrap();
     let mount = std::process::Command::new("mount")
@@ -180,16 +185,40 @@ fn a_full_disk_leaves_nothing_under_the_final_name() {
     if !mount.as_ref().is_ok_and(|output| output.status.success()) {
         // Not `eprintln!`: the test runner would swallow it, as it does for tests that pass.
         let why = "a file system of 32 KiB could not be mounted";
-        let _ = writeln!(std::io::stderr(), "skipped: a_full_disk: {why}: {mount:?}");
-        return;
+        let _ = writeln!(std::io::stderr(), "skipped: a full disk: {why}: {mount:?}");
+        return None;
     }
-    let ended = workplace.run("sim run tiny.yaml --out small/results");
+    let ended = workplace.run(&format!("sim run tiny.yaml --out small/results {options}"));
     let left = workplace.names("small");
     let unmounted = std::process::Command::new("umount").arg(&small).status().unwrap();
     assert!(unmounted.success());
+    Some((ended, left))
+}
+
+#[test]
+fn a_full_disk_leaves_nothing_under_the_final_name() {
+    let Some((ended, left)) = on_a_full_disk(TINY, "") else { return };
     assert_eq!(ended.code, Some(2));
     assert!(ended.err.contains("small/results/") && ended.err.contains("space"), "{}", ended.err);
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// The message did not say which file, nor what to do, and came when all runs had ended.
+#[test]
+fn a_full_disk_during_a_run_names_the_event_log() {
+    let more = TINY.replace("count: 20", "count: 2000");
+    let Some((ended, left)) = on_a_full_disk(&more, "--events") else { return };
+    insta::assert_snapshot!(ended.failure());
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_place_that_takes_no_folders_is_refused_before_the_run() {
+    let workplace = Workplace::new();
+    insta::assert_snapshot!(workplace.run("sim run tiny.yaml --out /proc/results").failure());
+    std::os::unix::fs::symlink("nowhere", workplace.path().join("link")).unwrap();
+    insta::assert_snapshot!(workplace.run("sim run tiny.yaml --out link").failure());
 }
 
 #[test]

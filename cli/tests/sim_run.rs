@@ -174,6 +174,38 @@ fn without_out_each_run_has_a_folder_of_its_own() {
     assert!(names.iter().all(|name| name.starts_with("tiny-2")));
 }
 
+/// They took the same name, and all but the first to end lost their results.
+#[test]
+fn runs_that_start_in_one_second_all_keep_their_results() {
+    let workplace = Workplace::new();
+    let start = || {
+        Command::new(env!("CARGO_BIN_EXE_carbon-kube"))
+            .current_dir(workplace.path())
+            .args(["sim", "run", "tiny.yaml", "--quiet"])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    let children: Vec<_> = (0..6).map(|_| start()).collect();
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    let names = workplace.names("runs");
+    assert_eq!(names.len(), 6, "{names:?}");
+    for name in names {
+        assert_eq!(workplace.json(&format!("runs/{name}/summary.json"))["complete"], true);
+    }
+}
+
+#[test]
+fn blanks_in_paths_are_part_of_them() {
+    let workplace = Workplace::new();
+    workplace.write("my week.yaml", TINY);
+    let ended = workplace.run_args(&["sim", "run", "my week.yaml", "--out", "my results"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert!(ended.out.ends_with("results: my results\n"), "{}", ended.out);
+}
+
 #[test]
 fn a_closed_pipe_is_no_panic() {
     let workplace = Workplace::new();

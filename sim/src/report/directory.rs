@@ -26,8 +26,19 @@ const SUMMARY: &str = "summary.json";
 pub struct OutputDirectory {
     staging: PathBuf,
     target: PathBuf,
-    overwrite: bool,
+    existing: Existing,
     committed: bool,
+}
+
+/// What happens where the final name is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Existing {
+    /// Nothing is written.
+    Keep,
+    /// Earlier results are replaced.
+    Replace,
+    /// The results get a number after their name.
+    Number,
 }
 
 impl OutputDirectory {
@@ -46,12 +57,26 @@ impl OutputDirectory {
         // A link is followed: what is replaced is what it points at.
         let target = fs::canonicalize(target).unwrap_or_else(|_| target.to_owned());
         check_target(&target, overwrite)?;
+        Self::stage(target, if overwrite { Existing::Replace } else { Existing::Keep })
+    }
+
+    /// Starts a folder that will be called `target`, or `target-1`, `target-2` and so on: the
+    /// first name that is free at the commit. Runs that end at the same time all keep theirs.
+    ///
+    /// # Errors
+    ///
+    /// [`ReportError::Io`]: the parent can't be made or written to.
+    pub fn create_numbered(target: &Path) -> Result<Self, ReportError> {
+        Self::stage(target.to_owned(), Existing::Number)
+    }
+
+    fn stage(target: PathBuf, existing: Existing) -> Result<Self, ReportError> {
         let name = target.file_name().ok_or_else(|| ReportError::Name { path: target.clone() })?;
         let parent = parent(&target);
         fs::create_dir_all(parent).map_err(ReportError::io(parent, "can't make the folder"))?;
         let staging = make_sibling(parent, &name.to_string_lossy(), "partial")
             .map_err(ReportError::io(parent, "can't make a folder in it"))?;
-        Ok(Self { staging, target, overwrite, committed: false })
+        Ok(Self { staging, target, existing, committed: false })
     }
 
     /// Where the files go until the commit.
@@ -60,7 +85,7 @@ impl OutputDirectory {
         &self.staging
     }
 
-    /// What the folder will be called.
+    /// What the folder will be called, apart from a number.
     #[must_use]
     pub fn target(&self) -> &Path {
         &self.target
@@ -94,7 +119,10 @@ impl OutputDirectory {
     /// As [`Self::create`], for what changed since. The final name is then as it was before.
     pub fn commit(mut self) -> Result<PathBuf, ReportError> {
         sync(&self.staging).map_err(ReportError::io(&self.target, "can't write to disk"))?;
-        check_target(&self.target, self.overwrite)?;
+        if self.existing == Existing::Number {
+            return self.commit_numbered();
+        }
+        check_target(&self.target, self.existing == Existing::Replace)?;
         let parent = parent(&self.target).to_owned();
         let old = self.set_old_aside(&parent)?;
         if let Err(error) = fs::rename(&self.staging, &self.target) {
@@ -108,9 +136,37 @@ impl OutputDirectory {
         if let Some(old) = old {
             fs::remove_dir_all(&old).map_err(ReportError::io(&old, "can't remove old results"))?;
         }
-        // The rename itself; some file systems can't flush a folder, and then it is on its own.
-        let _ = File::open(&parent).and_then(|folder| folder.sync_all());
+        sync_folder(&parent);
         Ok(self.target.clone())
+    }
+
+    /// Takes the first free name. Only the rename can tell which one is free: between a look and
+    /// a rename, another process may take it.
+    fn commit_numbered(mut self) -> Result<PathBuf, ReportError> {
+        let numbered = |number: u32| match number {
+            0 => self.target.clone(),
+            n => {
+                let mut name = self.target.clone().into_os_string();
+                name.push(format!("-{n}"));
+                name.into()
+            }
+        };
+        for number in 0..MOST_NUMBERS {
+            let path = numbered(number);
+            match fs::rename(&self.staging, &path) {
+                Ok(()) => {
+                    self.committed = true;
+                    sync_folder(parent(&path));
+                    return Ok(path);
+                }
+                // A folder with something in it, or a file.
+                Err(error) if taken(error.kind()) => {}
+                Err(error) => {
+                    return Err(ReportError::io(path, "can't rename the results to it")(error));
+                }
+            }
+        }
+        Err(ReportError::Exists { path: numbered(MOST_NUMBERS - 1) })
     }
 
     /// Moves what has the final name to a name beside it. An empty folder needs no keeping.
@@ -128,6 +184,15 @@ impl OutputDirectory {
             .and_then(|old| fs::rename(&self.target, &old).map(|()| old));
         old.map(Some).map_err(replace)
     }
+}
+
+/// So many results of one name are more than anybody looks for.
+const MOST_NUMBERS: u32 = 10_000;
+
+/// Whether a rename failed because something has the name.
+fn taken(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{AlreadyExists, DirectoryNotEmpty, NotADirectory};
+    matches!(kind, AlreadyExists | DirectoryNotEmpty | NotADirectory)
 }
 
 impl Drop for OutputDirectory {
@@ -167,7 +232,13 @@ fn check_target(target: &Path, overwrite: bool) -> Result<(), ReportError> {
     let path = || target.to_owned();
     let read = ReportError::io(target, "can't read the folder");
     let metadata = match fs::metadata(target) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if fs::symlink_metadata(target).is_ok() {
+                let reason = "it is a link to something that does not exist";
+                return Err(ReportError::NotResults { path: path(), reason });
+            }
+            return Ok(());
+        }
         result => result.map_err(read)?,
     };
     if !metadata.is_dir() {
@@ -199,9 +270,13 @@ fn sync(folder: &Path) -> io::Result<()> {
             File::open(&path)?.sync_all()?;
         }
     }
-    // As above: not every file system can flush a folder.
-    let _ = File::open(folder).and_then(|folder| folder.sync_all());
+    sync_folder(folder);
     Ok(())
+}
+
+/// Flushes the names in a folder. Some file systems can't, and then it is on its own.
+fn sync_folder(folder: &Path) {
+    let _ = File::open(folder).and_then(|folder| folder.sync_all());
 }
 
 /// The event log of one run, a JSON object per line, each with its policy.
@@ -392,6 +467,35 @@ mod tests {
         results(&target, "theirs").unwrap();
         assert!(matches!(directory.commit(), Err(ReportError::Exists { .. })));
         assert_eq!(fs::read(target.join(SUMMARY)).unwrap(), b"theirs");
+        assert_eq!(names(root.path()), ["week"]);
+    }
+
+    /// Runs that started in one second all took the same free name, and all but the first to end
+    /// lost their results.
+    #[test]
+    fn numbered_results_that_end_together_are_all_kept() {
+        let root = tempfile::tempdir().unwrap();
+        let target = root.path().join("runs/week");
+        let create = || OutputDirectory::create_numbered(&target).unwrap();
+        let directories = [create(), create(), create()];
+        fs::write(root.path().join("runs/week-1"), "a file has this name").unwrap();
+        for directory in directories {
+            directory.write(SUMMARY, b"{}").unwrap();
+            directory.commit().unwrap();
+        }
+        assert_eq!(names(&root.path().join("runs")), ["week", "week-1", "week-2", "week-3"]);
+        assert_eq!(names(&root.path().join("runs/week-3")), [SUMMARY]);
+    }
+
+    /// It used to be found out at the commit, when all was simulated.
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_nothing_is_refused_at_the_start() {
+        let root = tempfile::tempdir().unwrap();
+        let link = root.path().join("week");
+        std::os::unix::fs::symlink("nowhere", &link).unwrap();
+        let error = OutputDirectory::create(&link, true).unwrap_err();
+        assert!(matches!(error, ReportError::NotResults { .. }), "{error}");
         assert_eq!(names(root.path()), ["week"]);
     }
 

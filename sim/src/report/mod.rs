@@ -101,6 +101,10 @@ impl ReportError {
                 io::ErrorKind::NotADirectory => {
                     Some("a part of the path is a file; name another folder")
                 }
+                // The parent is there, and yet nothing can be made in it: `/proc` and its like.
+                io::ErrorKind::NotFound | io::ErrorKind::Unsupported => {
+                    Some("name a folder on a disk that takes new folders")
+                }
                 _ => None,
             },
             Self::Table { .. } | Self::Chart { .. } => None,
