@@ -11,7 +11,7 @@ use carbon_kube_policies::Settings;
 use carbon_kube_sim::comparison::{self, Entry, Watch};
 use carbon_kube_sim::engine::RunError;
 use carbon_kube_sim::outcome::Outcome;
-use carbon_kube_sim::report::{self, EventPart, OutputDirectory, ReportError, Written};
+use carbon_kube_sim::report::{self, EventPart, OutputDirectory, ReportError, Summary, Written};
 use carbon_kube_sim::scenario::{self, Diagnostic, Parsed};
 use carbon_kube_sim::world::World;
 
@@ -43,45 +43,61 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let wanted = args.events || parsed.spec.spec.outputs.events;
     let events = EventFiles::new(&directory, wanted, Arc::clone(&stop));
     let outcomes = compare(&world, &entries, args, &stop, &events)?;
-    let finished: Vec<&Outcome> = outcomes.iter().flatten().collect();
-    let complete = finished.len() == entries.len();
-    if finished.is_empty() {
+    let finished = outcomes.iter().flatten().count();
+    if finished == 0 {
         output::remark("interrupted before a run was finished; nothing was written");
         return Ok(ExitCode::from(INTERRUPTED));
     }
+    let (summary, target) = keep(directory, &world, &parsed, &outcomes, &events)?;
+    show(&summary, &target, args)?;
+    if finished == entries.len() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let all = entries.len();
+    output::remark(&format!("interrupted: {finished} of {all} runs were finished and kept"));
+    Ok(ExitCode::from(INTERRUPTED))
+}
 
+/// Writes the runs that were finished, all under the final name at once.
+fn keep(
+    directory: OutputDirectory,
+    world: &World,
+    parsed: &Parsed,
+    outcomes: &[Option<Outcome>],
+    events: &EventFiles,
+) -> Result<(Summary, PathBuf), Failure> {
+    let finished: Vec<&Outcome> = outcomes.iter().flatten().collect();
     let outputs = &parsed.spec.spec.outputs;
     let written = Written {
         scenario: &scenario::effective_yaml(&parsed.spec),
-        events: &events.parts(&outcomes),
+        events: &events.parts(outcomes),
         pods: outputs.pods,
         zones: outputs.zones,
         charts: outputs.charts,
-        complete,
+        complete: finished.len() == outcomes.len(),
     };
     let summary =
-        report::write_all(&directory, &world, &finished, &written).map_err(report_failure)?;
-    events.remove(entries.len());
+        report::write_all(&directory, world, &finished, &written).map_err(report_failure)?;
+    events.remove(outcomes.len());
     let target = directory.commit().map_err(report_failure)?;
+    Ok((summary, target))
+}
 
+/// Prints the result, and where the files are: beside JSON, which stands alone, as a remark.
+fn show(summary: &Summary, target: &Path, args: &RunArgs) -> Result<(), Failure> {
+    let place = format!("results: {}", target.display());
     match args.format {
-        Format::Json => output::print(&report::to_json(&summary))?,
-        Format::Table => output::print(&report::table(&summary))?,
+        Format::Json => output::print(&report::to_json(summary))?,
+        Format::Table => output::print(&report::table(summary))?,
     }
-    if !args.quiet {
-        let json = args.format == Format::Json;
-        let place = format!("results: {}", target.display());
-        if json { output::remark(&place) } else { output::print(&format!("{place}\n"))? }
+    match args.format {
+        _ if args.quiet => Ok(()),
+        Format::Json => {
+            output::remark(&place);
+            Ok(())
+        }
+        Format::Table => output::print(&format!("{place}\n")),
     }
-    if complete {
-        return Ok(ExitCode::SUCCESS);
-    }
-    output::remark(&format!(
-        "interrupted: {} of {} runs were finished and kept",
-        finished.len(),
-        entries.len()
-    ));
-    Ok(ExitCode::from(INTERRUPTED))
 }
 
 /// A scenario that can run, or everything that is wrong with it.
