@@ -1,7 +1,7 @@
 //! `sim run SCENARIO`: every policy on one world, a table, and a folder of results.
 
 use std::fs::File;
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, BufWriter, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -110,7 +110,7 @@ pub type Loaded = Result<(Parsed, World), Vec<Diagnostic>>;
 /// Where the file itself can't be read; what is wrong inside it is a [`Diagnostic`].
 pub fn load(path: &Path, overrides: &[(String, String)]) -> Result<Loaded, Failure> {
     let name = path.display().to_string();
-    let text = std::fs::read(path).map_err(|error| {
+    let text = read(path).map_err(|error| {
         let failure = Failure::new(format!("{name}: can't read the scenario: {error}"));
         if path.is_dir() {
             failure.hint("give the file itself, such as `scenarios/quickstart.yaml`")
@@ -126,6 +126,16 @@ pub fn load(path: &Path, overrides: &[(String, String)]) -> Result<Loaded, Failu
     };
     let folder = path.parent().unwrap_or(Path::new("."));
     Ok(scenario::build(&parsed, folder).map(|world| (parsed, world)))
+}
+
+/// More bytes than any scenario may have; what is longer is refused by the parser.
+const MOST_BYTES: u64 = 32 << 20;
+
+/// Reads a file, but not for ever: `/dev/zero` and a pipe that never ends have no last byte.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MOST_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Diagnostics for people, and their number.

@@ -113,6 +113,13 @@ fn a_folder_or_nothing_where_a_file_belongs() {
     insta::assert_snapshot!(refused(&workplace, with_trace()));
 }
 
+/// It was read until the memory was full.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_without_an_end_is_refused() {
+    insta::assert_snapshot!(Workplace::new().run("sim run /dev/zero").failure());
+}
+
 #[test]
 fn an_impossible_intensity_names_line_and_column() {
     for value in ["-1", "NaN", "412000", "a lot"] {
