@@ -11,12 +11,12 @@ pub fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
     let (diagnostics, summary) = match load(&args.scenario, &args.set)? {
         Ok((parsed, world)) => {
             let summary = format!(
-                "{} is valid: {} zones, {} nodes, {} pods, {} policies\n",
+                "{} is valid: {}, {}, {}, {}\n",
                 args.scenario.display(),
-                world.zones.len(),
-                world.pools.iter().map(|pool| u64::from(pool.count)).sum::<u64>(),
-                world.pods.len(),
-                parsed.spec.spec.policies.len(),
+                counted(world.zones.len(), "zone", "zones"),
+                counted(world.pools.iter().map(|pool| pool.count as usize).sum(), "node", "nodes"),
+                counted(world.pods.len(), "pod", "pods"),
+                counted(parsed.spec.spec.policies.len(), "policy", "policies"),
             );
             (parsed.warnings, Some(summary))
         }
@@ -33,4 +33,8 @@ pub fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
         }
     }
     Ok(if summary.is_some() { ExitCode::SUCCESS } else { ExitCode::from(CHECK_FAILED) })
+}
+
+fn counted(count: usize, one: &str, several: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { several })
 }

@@ -234,6 +234,8 @@ fn validate_reports_without_running() {
     let good = workplace.run("sim validate tiny.yaml");
     assert_eq!(good.code, Some(0));
     insta::assert_snapshot!(good.out);
+    let one = workplace.run("sim validate tiny.yaml --set spec.policies=[default-scheduler]");
+    assert!(one.out.ends_with("40 pods, 1 policy\n"), "{}", one.out);
     workplace.write("bad.yaml", TINY.replace("policies", "polices"));
     let bad = workplace.run("sim validate bad.yaml");
     assert_eq!(bad.code, Some(1));
