@@ -126,7 +126,9 @@ impl<'w> EventLog<'w> {
 
     /// Number of events, digest, and the writer's first error.
     pub(crate) fn finish(self) -> (u64, u128, Option<std::io::Error>) {
-        (self.count, self.hasher.finish_128(), self.sink.and_then(|sink| sink.error))
+        // The last lines may still be in a buffer, and a full disk shows only there.
+        let error = self.sink.and_then(|mut sink| sink.error.or_else(|| sink.out.flush().err()));
+        (self.count, self.hasher.finish_128(), error)
     }
 }
 
