@@ -7,14 +7,30 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// Of ours, what each crate may depend on. Dev-dependencies are exempt.
-const ALLOWED: [(&str, &[&str]); 5] = [
+const ALLOWED: [(&str, &[&str]); 8] = [
     ("carbon-kube-core", &[]),
     ("carbon-kube-policies", &["carbon-kube-core"]),
     ("carbon-kube-datasets", &["carbon-kube-core"]),
     ("carbon-kube-sim", &["carbon-kube-core", "carbon-kube-policies", "carbon-kube-datasets"]),
+    ("carbon-kube-telemetry", &["carbon-kube-core"]),
+    (
+        "carbon-kube-extender",
+        &["carbon-kube-core", "carbon-kube-policies", "carbon-kube-telemetry"],
+    ),
     (
         "carbon-kube",
         &["carbon-kube-core", "carbon-kube-policies", "carbon-kube-datasets", "carbon-kube-sim"],
+    ),
+    (
+        "carbon-kube-e2e",
+        &[
+            "carbon-kube-core",
+            "carbon-kube-policies",
+            "carbon-kube-datasets",
+            "carbon-kube-sim",
+            "carbon-kube-telemetry",
+            "carbon-kube-extender",
+        ],
     ),
 ];
 
@@ -22,10 +38,10 @@ const ALLOWED: [(&str, &[&str]); 5] = [
 const RESERVED: [(&str, &[&str]); 7] = [
     ("polars", &["carbon-kube-datasets"]),
     ("candle-core", &[]),
-    ("kube", &[]),
-    ("axum", &[]),
-    ("tokio", &[]),
-    ("clap", &["carbon-kube"]),
+    ("kube", &["carbon-kube-extender", "carbon-kube-e2e"]),
+    ("axum", &["carbon-kube-telemetry", "carbon-kube-extender"]),
+    ("tokio", &["carbon-kube-telemetry", "carbon-kube-extender", "carbon-kube-e2e"]),
+    ("clap", &["carbon-kube", "carbon-kube-extender"]),
     ("indicatif", &["carbon-kube"]),
 ];
 

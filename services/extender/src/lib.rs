@@ -1,0 +1,1 @@
+//! The kube-scheduler extender: filter, prioritize and preempt by a Carbon-Kube policy.
