@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
-use crate::units::Watts;
+use crate::units::{MilliCpu, Watts};
 use crate::zone::nearest_name;
 
 /// One instance type.
@@ -31,6 +31,29 @@ pub struct Instance {
     pub server_vcpu: u32,
     /// Emissions of making the whole server, its GPUs included, in kg CO2e.
     pub server_embodied_kg: f64,
+}
+
+/// What one node draws, and what its building adds to that.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NodePower {
+    /// Draw without work.
+    pub idle: Watts,
+    /// Draw with every allocatable core busy.
+    pub busy: Watts,
+    /// Power usage effectiveness: facility power over node power, 1 or more.
+    pub pue: f64,
+}
+
+impl NodePower {
+    /// Watts at the meter that one more busy core adds to a node with so much allocatable CPU:
+    /// (busy - idle) / cores x PUE. None where there is no core. Simulator and cluster both ask
+    /// here, so that equal nodes have equal numbers to the last bit.
+    #[must_use]
+    pub fn watts_per_core(&self, allocatable: MilliCpu) -> Watts {
+        let cores = allocatable.0 as f64 / 1_000.0;
+        let watts = (self.busy - self.idle).get() / cores * self.pue;
+        Watts::new(watts).unwrap_or(Watts::ZERO)
+    }
 }
 
 impl Instance {

@@ -62,6 +62,8 @@ pub struct PodView {
     pub checkpoint: Span,
     /// Requested CPU.
     pub cpu: MilliCpu,
+    /// The part of the requested CPU that is really busy, 0 to 1; 1 where nobody said.
+    pub cpu_utilisation: f64,
     /// What has to be copied when the pod moves.
     pub data: Bytes,
     /// Zones with a node that the pod may run on, by its selectors, affinity and tolerations.
@@ -84,7 +86,9 @@ pub struct JobView<'a> {
 pub struct NodeView {
     /// The node's grid zone; `None` where nobody said which.
     pub zone: Option<ZoneIndex>,
-    /// Watts at the meter that one more busy core adds: (busy - idle) / cores x PUE.
+    /// Watts at the meter that one more busy core adds, as [`NodePower::watts_per_core`] has them.
+    ///
+    /// [`NodePower::watts_per_core`]: crate::power::NodePower::watts_per_core
     pub watts_per_core: Watts,
     /// Price of one core for an hour, in US dollars.
     pub usd_per_core_hour: f64,

@@ -11,12 +11,14 @@
 //! functions directly, the extender over HTTP: that is why what you simulate is what you deploy.
 
 pub mod baselines;
+pub mod cycle;
 pub mod decision;
 pub mod policy;
 pub mod release;
 pub mod settings;
 pub mod signal;
 
+pub use cycle::{Holding, judge};
 pub use decision::{Gate, Run, Verdict};
 pub use policy::Policy;
 pub use settings::Settings;

@@ -32,6 +32,9 @@ pub trait Policy: Debug + Send + Sync {
 
     /// What the policy thinks of each node. `verdicts` has an entry per node, all of them
     /// [`Verdict::NO_OPINION`] at first.
+    ///
+    /// A view may stand for one node or for a class of equal ones, so a verdict must depend on
+    /// which views there are and never on how many are equal.
     fn place(
         &self,
         _pod: &PodView,

@@ -51,14 +51,18 @@ fn cleanest(pod: &PodView, signal: &Signal<'_>) -> Option<usize> {
 }
 
 /// Refuses nodes in zones over their threshold while the pod may wait: it was let go because
-/// another of its zones is under its own.
+/// another of its zones is under its own. With a node of which nothing is known there is no
+/// opinion at all: refusing the others would send the pod where nobody knows what it emits.
 pub(super) fn filter(
     pod: &PodView,
     nodes: &[NodeView],
     signal: &Signal<'_>,
     verdicts: &mut [Verdict],
 ) {
-    if pod.must_run_by.is_none_or(|limit| limit <= signal.now) {
+    let is_known =
+        |node: &NodeView| node.zone.is_some_and(|zone| signal.zone(zone).excess().is_some());
+    let may_wait = pod.must_run_by.is_some_and(|limit| limit > signal.now);
+    if !may_wait || !nodes.iter().all(is_known) {
         return;
     }
     for (node, verdict) in nodes.iter().zip(verdicts) {

@@ -114,6 +114,6 @@ fn expected_grams(pod: &PodView, node: &NodeView, signal: &Signal<'_>, stay: Spa
         .as_ref()
         .and_then(|outlook| outlook.integral_hours(signal.now, signal.now + stay))
         .or_else(|| Some(zone.intensity?.get() * stay.hours()))?;
-    let kilowatts = node.watts_per_core.get() / 1_000.0 * pod.cpu.0 as f64 / 1_000.0;
-    Some(kilowatts * hours)
+    let busy_cores = pod.cpu.0 as f64 / 1_000.0 * pod.cpu_utilisation;
+    Some(node.watts_per_core.get() / 1_000.0 * busy_cores * hours)
 }

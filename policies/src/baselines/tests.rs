@@ -23,6 +23,7 @@ fn pod(zones: impl IntoIterator<Item = usize>) -> PodView {
         interruptible: true,
         checkpoint: Span::MINUTE,
         cpu: MilliCpu(1_000),
+        cpu_utilisation: 1.0,
         data: Bytes(0),
         zones: zones.into_iter().collect::<ZoneSet>(),
     }

@@ -22,7 +22,7 @@ impl Accounts {
     pub(super) fn new(world: &World) -> Self {
         let of_class = |utilisation: f64| {
             let pools = world.pools.iter();
-            pools.map(|pool| pool.watts_per_core() * 1e3 * utilisation).collect()
+            pools.map(|pool| pool.watts_per_core().get() * 1e3 * utilisation).collect()
         };
         Self {
             zones: vec![ZoneAccount::default(); world.zones.len()],

@@ -26,6 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use carbon_kube_core::power::NodePower;
 use carbon_kube_core::view::{NodeView, PodView, ZoneSet};
 use carbon_kube_core::{Span, Time, Watts};
 use carbon_kube_policies::release::Pacer;
@@ -322,6 +323,7 @@ impl<'w> Simulation<'w> {
             interruptible: class.interruptible,
             checkpoint: class.checkpoint,
             cpu: spec.requests.cpu,
+            cpu_utilisation: class.cpu_utilisation,
             data: class.data,
             zones: self.classes[spec.class as usize].zones,
         }
@@ -367,7 +369,7 @@ impl ClassInfo {
         let pool = |e: &Eligible| &world.pools[e.pool as usize];
         Self {
             zones: eligible.iter().map(|e| pool(e).zone).collect(),
-            views: eligible.iter().map(|e| pool(e).view(class.cpu_utilisation)).collect(),
+            views: eligible.iter().map(|e| pool(e).view()).collect(),
             eligible,
         }
     }
@@ -375,16 +377,16 @@ impl ClassInfo {
 
 impl crate::world::Pool {
     /// Watts at the meter that one more busy core adds.
-    pub(crate) fn watts_per_core(&self) -> f64 {
-        let cores = self.allocatable.cpu.0 as f64 / 1_000.0;
-        if cores > 0.0 { (self.busy - self.idle).get() / cores * self.pue } else { 0.0 }
+    pub(crate) fn watts_per_core(&self) -> Watts {
+        let power = NodePower { idle: self.idle, busy: self.busy, pue: self.pue };
+        power.watts_per_core(self.allocatable.cpu)
     }
 
-    fn view(&self, utilisation: f64) -> NodeView {
+    fn view(&self) -> NodeView {
         let cores = (self.allocatable.cpu.0 as f64 / 1_000.0).max(1e-9);
         NodeView {
             zone: Some(self.zone),
-            watts_per_core: Watts::new(self.watts_per_core() * utilisation).unwrap_or(Watts::ZERO),
+            watts_per_core: self.watts_per_core(),
             usd_per_core_hour: self.usd_per_hour / cores,
         }
     }
