@@ -3,6 +3,9 @@
 //! No input or output happens here and no clock is read; what other crates need from files is
 //! compiled in from `core/data/`.
 
+pub mod cloud_region;
+pub mod cluster;
+pub mod documents;
 pub mod forecast;
 pub mod intensity;
 pub mod mix;

@@ -3,9 +3,12 @@
 //! [`Time`] is an instant, [`Span`] a length. Both are `i64` milliseconds, so that two
 //! machines can never disagree about an instant by a rounding error.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::{Add, AddAssign, Mul, Neg, Sub};
 use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// An instant: milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -232,6 +235,19 @@ impl FromStr for Time {
         date.to_zoned_datetime(jiff::tz::TimeZone::UTC)
             .map(|midnight| Self(midnight.timestamp().as_millisecond()))
             .map_err(|_| TimeError::Instant(text.to_owned()))
+    }
+}
+
+impl Serialize for Time {
+    /// RFC 3339, as [`Display`](fmt::Display) writes it.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Cow::<'de, str>::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 
