@@ -227,10 +227,15 @@ fn grid_intensity(name: &str, value: GramsPerKwh) -> Result<(), String> {
         .ok_or_else(|| format!("{name} is {value}; a grid has 0 to 10,000"))
 }
 
-/// What every document has.
+/// What every document has, of whatever version.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u64,
+}
+
+/// What every document of this version has.
 #[derive(Deserialize)]
 struct Outer {
-    version: u64,
     zones: BTreeMap<String, Value>,
 }
 
@@ -238,16 +243,13 @@ fn parse<T: for<'de> Deserialize<'de>>(
     text: &str,
     check: impl Fn(&T) -> Result<(), String>,
 ) -> Result<(BTreeMap<Zone, T>, Vec<LeftOut>), DocumentError> {
-    // A document of another version may have another form: look at that first.
-    let tree: Value =
-        serde_json::from_str(text).map_err(|error| DocumentError::Malformed(error.to_string()))?;
-    if let Some(version) = tree.get("version").and_then(Value::as_u64)
-        && version != VERSION
-    {
+    // A document of another version may have another form: look at the version first.
+    let malformed = |error: serde_json::Error| DocumentError::Malformed(error.to_string());
+    let Versioned { version } = serde_json::from_str(text).map_err(malformed)?;
+    if version != VERSION {
         return Err(DocumentError::Version(version));
     }
-    let outer: Outer = serde_json::from_value(tree)
-        .map_err(|error| DocumentError::Malformed(error.to_string()))?;
+    let outer: Outer = serde_json::from_str(text).map_err(malformed)?;
     let (mut zones, mut left_out) = (BTreeMap::new(), Vec::new());
     for (name, value) in outer.zones {
         match zone(&name, value, &check) {

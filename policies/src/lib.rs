@@ -13,10 +13,14 @@
 pub mod baselines;
 pub mod cycle;
 pub mod decision;
+pub mod file;
+pub mod library;
 pub mod policy;
+mod ranges;
 pub mod release;
 pub mod settings;
 pub mod signal;
+pub mod wire;
 
 pub use cycle::{Holding, judge};
 pub use decision::{Gate, Run, Verdict};

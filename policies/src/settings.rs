@@ -115,6 +115,16 @@ impl Settings {
         self.policy().name()
     }
 
+    /// Reads `{name: {settings}}`. Unlike [`Deserialize`], which also takes a bare name, it can say
+    /// which key is wrong.
+    ///
+    /// # Errors
+    ///
+    /// For an unknown name or key and for a value of the wrong type; ranges are not looked at.
+    pub fn from_tagged(tagged: serde_json::Value) -> Result<Settings, serde_json::Error> {
+        serde_json::from_value(tagged).map(Self)
+    }
+
     /// The policy of that name with its defaults.
     #[must_use]
     pub fn by_name(name: &str) -> Option<Settings> {

@@ -1,0 +1,390 @@
+//! The policy file, version 1: what a simulation exports and a cluster loads.
+//!
+//! ```text
+//!  percentile-v1/
+//!    policy.yaml    version, kind, settings, bounds, fallback, provenance
+//!    SHA256SUMS     the checksum of policy.yaml, as `sha256sum -c` reads it
+//! ```
+//!
+//! As a ConfigMap the file is a key of `data`, and its checksum an annotation. Reading is strict:
+//! a key that nobody knows, a setting out of its range or a checksum that differs refuses the
+//! file, and whoever had a policy before keeps that one. Nothing here touches the disk.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use carbon_kube_core::GramsPerKwh;
+use carbon_kube_core::cluster::{POLICY, POLICY_SHA256};
+use carbon_kube_core::zone::nearest_name;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::ranges;
+use crate::settings::Settings;
+
+/// The version that is written, and the only one that is read.
+pub const VERSION: u32 = 1;
+
+/// The largest policy: what fits into a ConfigMap.
+pub const MAX_BYTES: usize = 1 << 20;
+
+/// `policy.yaml`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct PolicyFile {
+    /// 1.
+    pub version: u32,
+    /// How reports, metrics and logs call the policy: lower-case letters, digits and `-`.
+    pub name: String,
+    /// The rule, such as `percentile`.
+    pub kind: String,
+    /// Settings of the rule; what is not given has its default.
+    #[serde(default)]
+    pub settings: Map<String, Value>,
+    /// What a threshold of this policy may be.
+    #[serde(default)]
+    pub bounds: Bounds,
+    /// The rule that takes over where this one can't decide.
+    #[serde(default = "default_fallback")]
+    pub fallback: String,
+    /// Where the policy comes from.
+    #[serde(default)]
+    pub provenance: Provenance,
+}
+
+/// Limits of the threshold, in g/kWh. A threshold beyond them is cut to them.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct Bounds {
+    /// The least, in g/kWh.
+    pub min_grams_per_kwh: f64,
+    /// The most, in g/kWh.
+    pub max_grams_per_kwh: f64,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        // 1,000 g/kWh is hard coal and nothing else: no threshold above it means anything.
+        Self { min_grams_per_kwh: 0.0, max_grams_per_kwh: 1_000.0 }
+    }
+}
+
+impl Bounds {
+    /// The threshold, cut to the bounds.
+    #[must_use]
+    pub fn clamp(&self, threshold: GramsPerKwh) -> GramsPerKwh {
+        let within = threshold.get().max(self.min_grams_per_kwh).min(self.max_grams_per_kwh);
+        GramsPerKwh::saturating(within)
+    }
+}
+
+/// Where a policy comes from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct Provenance {
+    /// What the policy does, for people.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// The scenario behind the validation.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub scenario: String,
+    /// Seeds of training or validation.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub seeds: Vec<u64>,
+    /// SHA-256 of the data by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub datasets: BTreeMap<String, String>,
+    /// Version of Carbon-Kube that made the file.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub code_version: String,
+    /// The command that makes the validation again.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub command: String,
+    /// What came of the validation, by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub validation: BTreeMap<String, f64>,
+}
+
+fn default_fallback() -> String {
+    "default-scheduler".to_owned()
+}
+
+/// A policy that was read and found to be right.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// The file.
+    pub file: PolicyFile,
+    /// Its rule with its settings.
+    pub settings: Settings,
+    /// SHA-256 of the file's bytes, in hex.
+    pub sha256: String,
+}
+
+/// Why a policy is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// Larger than a ConfigMap can be.
+    #[error("{0} bytes are more than the 1 MiB that a ConfigMap holds")]
+    TooLarge(usize),
+    /// Not YAML, or not of this form.
+    #[error("not a policy file: {0}")]
+    Malformed(String),
+    /// Of another version.
+    #[error("policy file version {0}; this program reads version {VERSION}")]
+    Version(u32),
+    /// A name that labels and metrics can't carry.
+    #[error("`{0}` can't name a policy: use 1 to 63 lower-case letters, digits and `-`")]
+    Name(String),
+    /// A rule that this program lacks.
+    #[error("no rule is called `{kind}`{hint}")]
+    Kind {
+        /// The kind as written.
+        kind: String,
+        /// The nearest known one, as a half-sentence, or nothing.
+        hint: String,
+    },
+    /// A setting that the rule doesn't have, or a value out of its range.
+    #[error("settings of `{kind}`: {problem}")]
+    Settings {
+        /// The rule.
+        kind: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Bounds that no threshold can keep.
+    #[error("bounds {min} to {max} g/kWh: expected 0 <= min <= max < 10,000")]
+    Bounds {
+        /// The least, as written.
+        min: String,
+        /// The most, as written.
+        max: String,
+    },
+    /// The file is not the one that was exported.
+    #[error(
+        "checksum {found} is not the expected {expected}: the file was changed after its export"
+    )]
+    Checksum {
+        /// What was promised.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// A ConfigMap without the file.
+    #[error("the ConfigMap has no key `{}`", POLICY.1)]
+    NoFile,
+}
+
+impl Loaded {
+    /// Reads a policy from the text of `policy.yaml`. `expected` is its checksum, where one was
+    /// promised.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyError`] says what is wrong; the policy that was in force before should stay so.
+    pub fn parse(yaml: &str, expected: Option<&str>) -> Result<Self, PolicyError> {
+        if yaml.len() > MAX_BYTES {
+            return Err(PolicyError::TooLarge(yaml.len()));
+        }
+        let sha256 = sha256(yaml.as_bytes());
+        if let Some(expected) = expected.filter(|expected| !expected.eq_ignore_ascii_case(&sha256))
+        {
+            let expected = expected.chars().take(64).collect();
+            return Err(PolicyError::Checksum { expected, found: sha256 });
+        }
+        // The version first: a later one may have another form.
+        let Versioned { version } = read(yaml)?;
+        if version != VERSION {
+            return Err(PolicyError::Version(version));
+        }
+        let file: PolicyFile = read(yaml)?;
+        let settings = file.check()?;
+        Ok(Self { file, settings, sha256 })
+    }
+
+    /// Reads a policy from the data and annotations of a ConfigMap.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyError`], as [`Self::parse`], and where the file or its checksum's match is missing.
+    pub fn from_config_map(
+        data: &BTreeMap<String, String>,
+        annotations: &BTreeMap<String, String>,
+    ) -> Result<Self, PolicyError> {
+        let yaml = data.get(POLICY.1).ok_or(PolicyError::NoFile)?;
+        Self::parse(yaml, annotations.get(POLICY_SHA256).map(String::as_str))
+    }
+}
+
+/// The policy as a ConfigMap's manifest, ready to be applied.
+#[must_use]
+pub fn config_map(policy: &Loaded, yaml: &str, namespace: &str) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": POLICY.0,
+            "namespace": namespace,
+            "labels": {
+                "app.kubernetes.io/name": "carbon-kube",
+                "app.kubernetes.io/component": "policy",
+                "app.kubernetes.io/part-of": "carbon-kube",
+                "carbon-kube.io/policy": policy.file.name,
+                "carbon-kube.io/policy-kind": policy.file.kind,
+            },
+            "annotations": { POLICY_SHA256: policy.sha256 },
+        },
+        "data": { POLICY.1: yaml },
+    })
+}
+
+/// The checksum of `policy.yaml` in a file of checksums, as `sha256sum` writes it.
+#[must_use]
+pub fn promised_sha256(checksums: &str) -> Option<&str> {
+    checksums.lines().find_map(|line| {
+        let (sum, name) = line.split_once(char::is_whitespace)?;
+        (name.trim_start_matches([' ', '*']).trim_end() == POLICY.1).then_some(sum)
+    })
+}
+
+/// SHA-256 in hex.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().fold(String::with_capacity(64), |mut text, byte| {
+        // Writing to a string can't fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// What every policy file has, of whatever version.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
+}
+
+fn read<T: serde::de::DeserializeOwned>(yaml: &str) -> Result<T, PolicyError> {
+    serde_saphyr::from_str(yaml).map_err(|error| {
+        // The first line says what and where; below it is a copy of the file.
+        let message = error.to_string();
+        let line = message.lines().next().unwrap_or_default();
+        PolicyError::Malformed(line.trim_start_matches("error: ").to_owned())
+    })
+}
+
+impl PolicyFile {
+    fn check(&self) -> Result<Settings, PolicyError> {
+        let letters = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if !(1..=63).contains(&self.name.len()) || !self.name.bytes().all(letters) {
+            return Err(PolicyError::Name(self.name.chars().take(80).collect()));
+        }
+        let Bounds { min_grams_per_kwh: min, max_grams_per_kwh: max } = self.bounds;
+        if !(min >= 0.0 && min <= max && max < GramsPerKwh::ABSURD) {
+            return Err(PolicyError::Bounds { min: min.to_string(), max: max.to_string() });
+        }
+        known_rule(&self.fallback)?;
+        known_rule(&self.kind)?;
+        let settings_error =
+            |problem: String| PolicyError::Settings { kind: self.kind.clone(), problem };
+        let tagged = json!({ &self.kind: self.settings });
+        ranges::check(&tagged).map_err(settings_error)?;
+        Settings::from_tagged(tagged).map_err(|error| settings_error(error.to_string()))
+    }
+}
+
+fn known_rule(kind: &str) -> Result<(), PolicyError> {
+    if Settings::by_name(kind).is_some() {
+        return Ok(());
+    }
+    let known: Vec<&str> = Settings::all().iter().map(Settings::name).collect();
+    let hint = nearest_name(kind, known.iter().copied())
+        .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+    Err(PolicyError::Kind { kind: kind.chars().take(80).collect(), hint })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::baselines::Percentile;
+
+    const GOOD: &str = "version: 1\nname: mine\nkind: percentile\nsettings: {percentile: 25}\n";
+
+    fn refused(yaml: &str) -> String {
+        Loaded::parse(yaml, None).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_rule_with_its_settings_is_read_and_the_rest_has_defaults() {
+        let policy = Loaded::parse(GOOD, None).unwrap();
+        let expected = Percentile { percentile: 25.0, ..Percentile::default() };
+        assert_eq!(policy.settings, Settings::from(expected));
+        assert_eq!(policy.file.fallback, "default-scheduler");
+        let clamp = |value| policy.file.bounds.clamp(GramsPerKwh::new(value).unwrap()).get();
+        assert!((clamp(5_000.0) - 1_000.0).abs() < 1e-9 && (clamp(5.0) - 5.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_bad_file_is_refused_and_says_why() {
+        for (from, to, problem) in [
+            ("version: 1", "version: 2", "policy file version 2; this program reads version 1"),
+            ("version: 1", "version: one", "not a policy file: "),
+            ("name: mine", "name: My Policy", "`My Policy` can't name a policy"),
+            ("kind: percentile", "kind: percentil", "did you mean `percentile`?"),
+            ("kind: percentile", "kind: tuner", "no rule is called `tuner`"),
+            ("percentile: 25", "percentil: 25", "settings of `percentile`: unknown field"),
+            ("percentile: 25", "percentile: 101", "`percentile` is 101; expected 0 to 100"),
+            ("percentile: 25", "percentile: .nan", "non-finite float"),
+            (
+                "name: mine",
+                "name: mine\nbounds: {minGramsPerKwh: 9, maxGramsPerKwh: 3}",
+                "bounds 9 to 3",
+            ),
+            ("name: mine", "name: mine\nbounds: {minGramsPerKwh: -1}", "bounds -1 to 1000"),
+            ("name: mine", "name: mine\nfallback: none", "no rule is called `none`"),
+            ("name: mine", "name: mine\ncolour: green", "unknown field `colour`"),
+        ] {
+            assert!(GOOD.contains(from), "{from}");
+            let message = refused(&GOOD.replacen(from, to, 1));
+            assert!(message.contains(problem), "{to}: {message}");
+        }
+        for text in ["", "[]", "\u{0}", "version: 1", "{", "a: &a [*a]"] {
+            assert!(refused(text).starts_with("not a policy file: "), "{text}");
+        }
+        assert!(refused(&" ".repeat(MAX_BYTES + 1)).contains("1 MiB"));
+    }
+
+    #[test]
+    fn a_file_that_was_changed_after_its_export_is_refused() {
+        let sum = sha256(GOOD.as_bytes());
+        assert!(Loaded::parse(GOOD, Some(&sum)).is_ok());
+        let changed = GOOD.replace("25", "26");
+        let error = Loaded::parse(&changed, Some(&sum)).unwrap_err();
+        assert!(matches!(error, PolicyError::Checksum { .. }));
+        let sums = format!("{sum}  policy.yaml\n{}  other\n", "0".repeat(64));
+        assert_eq!(promised_sha256(&sums), Some(sum.as_str()));
+        assert_eq!(promised_sha256("nonsense"), None);
+    }
+
+    #[test]
+    fn the_exported_config_map_is_read_back() {
+        let policy = Loaded::parse(GOOD, None).unwrap();
+        let manifest = config_map(&policy, GOOD, "carbon-kube");
+        let map = |pointer: &str| -> BTreeMap<String, String> {
+            serde_json::from_value(manifest.pointer(pointer).unwrap().clone()).unwrap()
+        };
+        let again = Loaded::from_config_map(&map("/data"), &map("/metadata/annotations")).unwrap();
+        assert_eq!(again, policy);
+        assert!(manifest.to_string().len() < MAX_BYTES);
+        let nothing = BTreeMap::new();
+        assert_eq!(Loaded::from_config_map(&nothing, &nothing), Err(PolicyError::NoFile));
+    }
+
+    #[test]
+    fn the_digest_is_sha_256() {
+        // FIPS 180-4, the empty message.
+        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(sha256(b""), empty);
+    }
+}
