@@ -7,7 +7,7 @@
 //!
 //! Source: `k8s.io/kube-scheduler/extender/v1/types.go`, which has no JSON tags.
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -284,6 +284,12 @@ impl Text<'_> {
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for Text<'_> {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }

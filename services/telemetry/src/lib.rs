@@ -1,1 +1,18 @@
-//! Logs, metrics, health endpoints and shutdown of the services.
+//! What every service of Carbon-Kube has: logs, metrics, health endpoints, an orderly end.
+//!
+//! ```text
+//!  logs::init --> lines of JSON on standard error
+//!  Health ------> GET /livez   the process answers
+//!                 GET /readyz  everything that was promised has been reached once
+//!  Registry ----> GET /metrics OpenMetrics text
+//!  shutdown ----> SIGTERM, Ctrl-C
+//! ```
+
+pub mod endpoints;
+pub mod health;
+pub mod logs;
+#[cfg(feature = "otlp")]
+mod otlp;
+pub mod shutdown;
+
+pub use health::Health;

@@ -1,0 +1,90 @@
+//! Logs on standard error: lines of JSON for a cluster, text for a person.
+//!
+//! With the feature `otlp`, spans also go to an OpenTelemetry collector over OTLP/HTTP where an
+//! endpoint is configured.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// How logs look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// An object per line.
+    #[default]
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Why there are no logs.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// A filter that can't be understood.
+    #[error("log filter `{0}` is none such as `info` or `info,carbon_kube_extender=debug`")]
+    Filter(String),
+    /// Somebody else has set logs up already.
+    #[error("logs were set up twice")]
+    Twice,
+    /// The collector's address can't be used, or this binary was built without the feature.
+    #[error("OTLP: {0}")]
+    Otlp(String),
+}
+
+/// Keeps the exporter of spans alive; what it still has is sent when it is dropped.
+#[must_use]
+pub struct Guard {
+    #[cfg(feature = "otlp")]
+    provider: Option<opentelemetry_sdk::trace::SdkTracerProvider>,
+}
+
+/// Sets up logs for the whole process. `filter` is as `RUST_LOG` has it. `otlp` is the address of
+/// a collector, such as `http://otel-collector:4318`.
+///
+/// # Errors
+///
+/// [`LogError`] says what of the configuration can't be used.
+pub fn init(
+    service: &'static str,
+    format: Format,
+    filter: &str,
+    otlp: Option<&str>,
+) -> Result<Guard, LogError> {
+    let filter = EnvFilter::try_new(filter).map_err(|_| LogError::Filter(filter.to_owned()))?;
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = match format {
+        Format::Json => layer.json().flatten_event(true).with_current_span(false).boxed(),
+        Format::Text => layer.with_ansi(std::io::stderr().is_terminal()).boxed(),
+    };
+    let registry = tracing_subscriber::registry().with(filter).with(lines);
+    #[cfg(feature = "otlp")]
+    {
+        let provider = otlp.map(|endpoint| crate::otlp::provider(service, endpoint)).transpose()?;
+        let spans = provider.as_ref().map(|provider| crate::otlp::layer(service, provider));
+        registry.with(spans).try_init().map_err(|_| LogError::Twice)?;
+        Ok(Guard { provider })
+    }
+    #[cfg(not(feature = "otlp"))]
+    {
+        let _ = service;
+        if otlp.is_some() {
+            let problem = "this binary was built without the feature `otlp`";
+            return Err(LogError::Otlp(problem.to_owned()));
+        }
+        registry.try_init().map_err(|_| LogError::Twice)?;
+        Ok(Guard {})
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        #[cfg(feature = "otlp")]
+        if let Some(provider) = self.provider.take() {
+            // The process ends anyway; there is nobody left to tell.
+            let _ = provider.shutdown();
+        }
+    }
+}
