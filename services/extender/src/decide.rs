@@ -167,10 +167,7 @@ pub fn decide<'s>(
         pod: None,
     };
     decision.classify(&snapshot.nodes, nodes, described);
-    decision.neutral = match judged(config, snapshot, pod, now, &mut decision) {
-        Ok(()) => None,
-        Err(neutral) => Some(neutral),
-    };
+    decision.neutral = judged(config, snapshot, pod, now, &mut decision).err();
     decision
 }
 

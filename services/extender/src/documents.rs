@@ -23,6 +23,15 @@ pub struct Documents {
     pub metrics: Metrics,
 }
 
+/// A policy's ConfigMap.
+#[derive(Clone, Copy, Debug)]
+pub struct PolicyMap<'a> {
+    /// `data`.
+    pub data: &'a BTreeMap<String, String>,
+    /// Annotations; the checksum is one.
+    pub annotations: &'a BTreeMap<String, String>,
+}
+
 /// What became of a policy.
 #[derive(Debug)]
 pub enum PolicyChange {
@@ -67,12 +76,9 @@ impl Documents {
         self.state.change(Changed::Documents, |parts| parts.threshold = document);
     }
 
-    /// Data and annotations of a policy's ConfigMap; `None` where there is none any more.
-    pub fn policy(
-        &self,
-        map: Option<(&BTreeMap<String, String>, &BTreeMap<String, String>)>,
-    ) -> PolicyChange {
-        let policy = map.map(|(data, annotations)| Loaded::from_config_map(data, annotations));
+    /// The policy's ConfigMap; `None` where there is none any more.
+    pub fn policy(&self, map: Option<PolicyMap<'_>>) -> PolicyChange {
+        let policy = map.map(|map| Loaded::from_config_map(map.data, map.annotations));
         match policy {
             None => {
                 info!("there is no policy; every answer is neutral");

@@ -11,7 +11,7 @@ use carbon_kube_telemetry::Health;
 use serde::Deserialize;
 use tracing::warn;
 
-use crate::documents::Documents;
+use crate::documents::{Documents, PolicyMap};
 use crate::nodes::NodeFacts;
 use crate::state::Changed;
 
@@ -129,7 +129,8 @@ impl Folder {
         let promised = promised.as_deref().and_then(promised_sha256);
         let annotations =
             promised.map(|sum| (POLICY_SHA256.to_owned(), sum.to_owned())).into_iter().collect();
-        self.documents.policy(Some((&data, &annotations)));
+        let map = PolicyMap { data: &data, annotations: &annotations };
+        self.documents.policy(Some(map));
     }
 
     fn unusable(&self, name: &str, error: &serde_json::Error) {

@@ -13,7 +13,7 @@ use carbon_kube_telemetry::{Health, endpoints, shutdown};
 use kube::Client;
 use prometheus_client::registry::Registry;
 use tokio::task::JoinSet;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::config::{Config, Source};
 use crate::documents::Documents;
@@ -187,7 +187,12 @@ async fn sources(config: &Config, service: &Service) -> Result<JoinSet<()>, RunE
             Ok(tasks)
         }
         Source::Kubernetes { namespace } => {
-            let cluster = kube::Config::infer().await?;
+            let mut cluster = kube::Config::infer().await?;
+            if let Some(proxy) = cluster.proxy_url.take() {
+                // It comes from HTTPS_PROXY too, which is meant for the world outside. This client
+                // knows no proxies and would refuse to be built.
+                warn!(%proxy, "the API server is asked without this proxy");
+            }
             let own = || match cluster.default_namespace.as_str() {
                 // What a kubeconfig without a namespace says; nobody keeps our ConfigMaps there.
                 "default" => "carbon-kube".to_owned(),

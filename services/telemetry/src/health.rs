@@ -42,7 +42,8 @@ mod tests {
         health.set("tls", true);
         health.set("nodes", true);
         assert!(health.unmet().is_empty());
-        health.clone().set("serving", false);
-        assert_eq!(health.unmet(), ["serving"]);
+        let same = health.clone();
+        health.set("serving", false);
+        assert_eq!(same.unmet(), ["serving"]);
     }
 }

@@ -8,7 +8,7 @@ use kube::runtime::{WatchStreamExt, watcher as watch_objects};
 use kube::{Api, Client};
 
 use super::{broken, policy_events};
-use crate::documents::{Documents, PolicyChange};
+use crate::documents::{Documents, PolicyChange, PolicyMap};
 
 /// One of the ConfigMaps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +73,8 @@ fn take(map: Map, documents: &Documents, object: Option<&ConfigMap>) -> Option<P
                 data.cloned().unwrap_or_default(),
                 object.and_then(|o| o.metadata.annotations.clone()).unwrap_or_default(),
             );
-            return Some(documents.policy(object.map(|_| (&data, &annotations))));
+            let map = PolicyMap { data: &data, annotations: &annotations };
+            return Some(documents.policy(object.map(|_| map)));
         }
     }
     None

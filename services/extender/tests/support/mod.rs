@@ -13,6 +13,7 @@ use carbon_kube_core::cluster::Mode;
 use carbon_kube_core::documents::{ThresholdDocument, ZoneThreshold};
 use carbon_kube_core::{GramsPerKwh, Time};
 use carbon_kube_extender::config::Config;
+use carbon_kube_extender::documents::PolicyMap;
 use carbon_kube_extender::nodes::NodeFacts;
 use carbon_kube_extender::run::Service;
 use carbon_kube_extender::server::router;
@@ -79,7 +80,8 @@ impl Extender {
     pub fn policy(&self, policy: &str) {
         let yaml = format!("version: 1\nname: test\n{policy}\n");
         let data = BTreeMap::from([("policy.yaml".to_owned(), yaml)]);
-        self.service.documents.policy(Some((&data, &BTreeMap::new())));
+        let map = PolicyMap { data: &data, annotations: &BTreeMap::new() };
+        self.service.documents.policy(Some(map));
     }
 
     pub fn grid(&self, observed_at: &str, zones: &[ZoneValues<'_>]) {
