@@ -522,6 +522,9 @@ fn scheduler(
         format!("--authorization-kubeconfig={kubeconfig}"),
         "--bind-address=127.0.0.1".to_owned(),
         format!("--secure-port={port}"),
+        // Else it asks the API server, which learns it some seconds after it is ready; until then
+        // every caller of /metrics would be anonymous.
+        format!("--client-ca-file={}", pki.authority_file.display()),
         format!("--tls-cert-file={}", pki.server.certificate.display()),
         format!("--tls-private-key-file={}", pki.server.key.display()),
     ];

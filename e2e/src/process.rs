@@ -34,6 +34,9 @@ const LOG_TAIL_LINES: usize = 25;
 /// seconds when watches are open.
 const STOP_WITHIN: Duration = Duration::from_secs(15);
 
+/// How long the kernel may take to stop every thread of a process.
+const PAUSE_WITHIN: Duration = Duration::from_secs(5);
+
 /// A program with its arguments, which can be started more than once.
 #[derive(Clone, Debug)]
 pub struct Program {
@@ -207,12 +210,21 @@ impl Process {
     }
 
     /// Stops its clock (SIGSTOP): it holds its connections and answers nothing, as a machine that
-    /// swaps or a program in a long pause would.
+    /// swaps or a program in a long pause would. Blocks until the last thread has stopped.
     ///
     /// # Errors
-    /// When the signal can't be sent.
+    /// When the signal can't be sent, or the process doesn't stop.
     pub fn pause(&self) -> Result<()> {
-        self.signal("STOP")
+        self.signal("STOP")?;
+        // The signal comes to the threads one by one, and one of them may answer a request yet.
+        let sent = Instant::now();
+        while !all_threads_are_stopped(self.id())? {
+            if sent.elapsed() > PAUSE_WITHIN {
+                bail!("{} doesn't stop", self.name());
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
     }
 
     /// Goes on after [`Process::pause`].
@@ -240,6 +252,30 @@ impl Drop for Process {
         // It may have ended already, and there is nobody left to tell.
         let _ = self.kill();
     }
+}
+
+fn all_threads_are_stopped(id: u32) -> Result<bool> {
+    for thread in fs::read_dir(format!("/proc/{id}/task")).context("the threads of a process")? {
+        let stat = thread.context("a thread")?.path().join("stat");
+        // A thread that has ended since it was listed doesn't run.
+        if fs::read_to_string(stat).is_ok_and(|stat| state_letter(&stat) != Some('T')) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The state in a line of `/proc/<id>/stat`. It follows the program's name, which is in parentheses
+/// and may hold anything.
+fn state_letter(stat: &str) -> Option<char> {
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
+/// Whether a process of this id runs. A zombie, which only waits for its parent to ask for its
+/// status, doesn't.
+pub fn is_alive(id: u32) -> bool {
+    fs::read_to_string(format!("/proc/{id}/stat"))
+        .is_ok_and(|stat| !matches!(state_letter(&stat), Some('Z' | 'X') | None))
 }
 
 /// One process to start, and where to send what came of it.
