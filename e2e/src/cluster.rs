@@ -495,6 +495,8 @@ fn controller_manager(path: &Path, pki: &Pki, kubeconfig: &Path, port: u16) -> P
             format!("--secure-port={port}"),
             format!("--tls-cert-file={}", pki.server.certificate.display()),
             format!("--tls-private-key-file={}", pki.server.key.display()),
+            // It complains every few seconds of an authority that this API server doesn't have.
+            "--authentication-skip-lookup=true".to_owned(),
             "--leader-elect=false".to_owned(),
             "--use-service-account-credentials=true".to_owned(),
             format!("--service-account-private-key-file={}", pki.token_private.display()),
@@ -522,8 +524,9 @@ fn scheduler(
         format!("--authorization-kubeconfig={kubeconfig}"),
         "--bind-address=127.0.0.1".to_owned(),
         format!("--secure-port={port}"),
-        // Else it asks the API server, which learns it some seconds after it is ready; until then
-        // every caller of /metrics would be anonymous.
+        // Whom to believe it would ask the API server, which learns it some seconds after it is
+        // ready; until then every caller of /metrics would be anonymous.
+        "--authentication-skip-lookup=true".to_owned(),
         format!("--client-ca-file={}", pki.authority_file.display()),
         format!("--tls-cert-file={}", pki.server.certificate.display()),
         format!("--tls-private-key-file={}", pki.server.key.display()),

@@ -1,10 +1,15 @@
 //! The fixture itself: if these fail, no other end-to-end test means anything.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::fs;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,8 +17,8 @@ use carbon_kube_e2e::cluster::{self, Cluster, ClusterOptions, Need};
 use carbon_kube_e2e::kubelet::{Kubelet, PodHistory, RUNS_FOR};
 use carbon_kube_e2e::nodes::{self, FakeNode};
 use carbon_kube_e2e::pki::User;
-use carbon_kube_e2e::process::{PortTaken, Process, Program, is_alive};
-use carbon_kube_e2e::scheduler::Configuration;
+use carbon_kube_e2e::process::{PortTaken, Process, Program, free_port, is_alive};
+use carbon_kube_e2e::scheduler::{Configuration, Extender, TlsConfig};
 use carbon_kube_e2e::tools::{self, Tool};
 use carbon_kube_e2e::wait;
 use futures::future::try_join_all;
@@ -183,6 +188,72 @@ async fn pods_end_as_they_would_on_a_real_node() {
     api.create(&PostParams::default(), &pod("later", None)).await.unwrap();
     phase(&api, "later", "Running").await;
     phase(&api, "elsewhere", "Pending").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_touched_node_wakes_a_pod_that_an_extender_refused() {
+    let name = "a_touched_node_wakes_a_pod_that_an_extender_refused";
+    if cluster::skips(name, &[Need::OwnScheduler]) {
+        return;
+    }
+    let extender = Refuser::start();
+    let mut cluster = Cluster::start(without_controller_manager()).await.unwrap();
+    let configuration = Configuration {
+        percentage_of_nodes_to_score: Some(100),
+        extender: Some(Extender::recommended(&extender.url)),
+        flags: Vec::new(),
+    };
+    cluster.start_scheduler(&configuration).await.unwrap();
+    let client = cluster.client();
+    nodes::create(&client, &FakeNode::numbered(2)).await.unwrap();
+    let _kubelet = Kubelet::start(client.clone());
+    let api: Api<Pod> = Api::default_namespaced(client.clone());
+    api.create(&PostParams::default(), &pod("deferred", None)).await.unwrap();
+    reason(&api, "deferred", "Unschedulable").await;
+
+    // The extender changes its mind, and the scheduler can't know.
+    extender.refuses.store(false, Ordering::SeqCst);
+    let calls = extender.calls.load(Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(extender.calls.load(Ordering::SeqCst), calls);
+
+    let touched = Instant::now();
+    nodes::touch(&client, "node-0000").await.unwrap();
+    phase(&api, "deferred", "Running").await;
+    eprintln!("running {:.1?} after the touch", touched.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_extender_stops_pods_unless_it_is_ignorable() {
+    let name = "a_dead_extender_stops_pods_unless_it_is_ignorable";
+    if cluster::skips(name, &[Need::OwnScheduler]) {
+        return;
+    }
+    let mut cluster = Cluster::start(without_controller_manager()).await.unwrap();
+    let client = cluster.client();
+    nodes::create(&client, &FakeNode::numbered(2)).await.unwrap();
+    let _kubelet = Kubelet::start(client.clone());
+    let api: Api<Pod> = Api::default_namespaced(client);
+    // Every field is set: the scheduler refuses a file with a field that it doesn't know.
+    let (_, authority) = cluster.server_certificate(&["127.0.0.1"]).unwrap();
+    let mut extender = Extender {
+        preempt_verb: Some("preempt".to_owned()),
+        ignorable: false,
+        enable_https: true,
+        tls_config: Some(TlsConfig { ca_file: Some(authority), ..TlsConfig::default() }),
+        ..Extender::recommended(format!("https://127.0.0.1:{}", free_port().unwrap()))
+    };
+    let with = |extender: &Extender| Configuration {
+        extender: Some(extender.clone()),
+        ..Configuration::default()
+    };
+    cluster.start_scheduler(&with(&extender)).await.unwrap();
+    api.create(&PostParams::default(), &pod("hard", None)).await.unwrap();
+    reason(&api, "hard", "SchedulerError").await;
+
+    extender.ignorable = true;
+    cluster.start_scheduler(&with(&extender)).await.unwrap();
+    phase(&api, "hard", "Running").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -458,9 +529,90 @@ async fn phase(api: &Api<Pod>, name: &str, phase: &str) {
     .expect("the state is reached");
 }
 
+async fn reason(api: &Api<Pod>, name: &str, reason: &str) {
+    wait::until(&format!("`{name}` isn't scheduled: {reason}"), SOON, async || {
+        let status = api.get(name).await?.status.unwrap_or_default();
+        let mut conditions = status.conditions.into_iter().flatten();
+        let found = conditions.any(|it| {
+            it.type_ == "PodScheduled"
+                && it.status == "False"
+                && it.reason.as_deref() == Some(reason)
+        });
+        Ok(found.then_some(()))
+    })
+    .await
+    .expect("the state is reached");
+}
+
 fn code(error: &kube::Error) -> u16 {
     match error {
         kube::Error::Api(status) => status.code,
         other => panic!("not an answer of the API server: {other}"),
+    }
+}
+
+/// The smallest extender: it refuses every node, or none.
+struct Refuser {
+    url: String,
+    refuses: Arc<AtomicBool>,
+    calls: Arc<AtomicUsize>,
+}
+
+impl Refuser {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+        let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+        let refuses = Arc::new(AtomicBool::new(true));
+        let calls = Arc::new(AtomicUsize::new(0));
+        let (its_refuses, its_calls) = (refuses.clone(), calls.clone());
+        // It ends with the test process.
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (refuses, calls) = (its_refuses.clone(), its_calls.clone());
+                thread::spawn(move || serve(&stream, &refuses, &calls));
+            }
+        });
+        Self { url, refuses, calls }
+    }
+}
+
+/// Answers the calls of one connection until it closes.
+fn serve(mut stream: &TcpStream, refuses: &AtomicBool, calls: &AtomicUsize) -> io::Result<()> {
+    let mut reader = BufReader::new(stream);
+    loop {
+        let mut request = String::new();
+        reader.read_line(&mut request)?;
+        let mut length = 0;
+        loop {
+            let mut header = String::new();
+            if reader.read_line(&mut header)? == 0 {
+                return Ok(());
+            }
+            let header = header.trim().to_ascii_lowercase();
+            if header.is_empty() {
+                break;
+            }
+            if let Some(value) = header.strip_prefix("content-length:") {
+                length = value.trim().parse().map_err(io::Error::other)?;
+            }
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body)?;
+        calls.fetch_add(1, Ordering::SeqCst);
+        let body: Value = serde_json::from_slice(&body)?;
+        let names: Vec<&str> = body["NodeNames"]
+            .as_array()
+            .map(|names| names.iter().filter_map(Value::as_str).collect())
+            .unwrap_or_default();
+        let answer = if request.contains("/prioritize") {
+            json!(names.iter().map(|name| json!({ "Host": name, "Score": 0 })).collect::<Vec<_>>())
+        } else if refuses.load(Ordering::SeqCst) {
+            let reasons: BTreeMap<&str, &str> = names.iter().map(|it| (*it, "not now")).collect();
+            json!({ "NodeNames": [], "FailedAndUnresolvableNodes": reasons })
+        } else {
+            json!({ "NodeNames": names })
+        };
+        let answer = answer.to_string();
+        write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{answer}", answer.len())?;
     }
 }
