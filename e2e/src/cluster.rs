@@ -18,7 +18,7 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use k8s_openapi::api::core::v1::ServiceAccount;
@@ -119,6 +119,7 @@ pub struct Cluster {
     admin_kubeconfig: PathBuf,
     own: Option<ControlPlane>,
     folder: Folder,
+    start_took: Duration,
     _turn: SemaphorePermit<'static>,
 }
 
@@ -160,12 +161,21 @@ impl Cluster {
             return Ok(cluster);
         }
         let turn = ONE_AT_A_TIME.acquire().await.context("waiting for a turn")?;
+        let started = Instant::now();
         for attempt in 1.. {
             let folder = Folder::new()?;
             match ControlPlane::start(folder.path(), &options).await {
                 Ok((own, admin_kubeconfig, client)) => {
                     let own = Some(own);
-                    return Ok(Self { client, admin_kubeconfig, own, folder, _turn: turn });
+                    let start_took = started.elapsed();
+                    return Ok(Self {
+                        client,
+                        admin_kubeconfig,
+                        own,
+                        folder,
+                        start_took,
+                        _turn: turn,
+                    });
                 }
                 Err(error) if error.is::<PortTaken>() && attempt < ATTEMPTS => {}
                 Err(error) => return Err(error.context("starting a control plane")),
@@ -183,6 +193,7 @@ impl Cluster {
             return Ok(None);
         };
         let turn = ONE_AT_A_TIME.acquire().await.context("waiting for a turn")?;
+        let started = Instant::now();
         let client = client(&path).await?;
         client.apiserver_version().await.with_context(|| {
             format!("the cluster of CARBON_KUBE_E2E_KUBECONFIG, {}", path.display())
@@ -192,6 +203,7 @@ impl Cluster {
             admin_kubeconfig: path,
             own: None,
             folder: Folder::new()?,
+            start_took: started.elapsed(),
             _turn: turn,
         }))
     }
@@ -199,6 +211,11 @@ impl Cluster {
     /// A client that may do everything. It outlives the API server's restarts.
     pub fn client(&self) -> Client {
         self.client.clone()
+    }
+
+    /// How long the start took, without the wait for a turn.
+    pub fn start_took(&self) -> Duration {
+        self.start_took
     }
 
     /// A folder for the test's own files, which goes away with the cluster.

@@ -12,6 +12,8 @@
 //! test thread --Command--> spawner thread --fork--> setpriv --exec--> etcd
 //!             <---Child---
 //! ```
+//!
+//! One gap is left: a test process that is killed in the millisecond before `setpriv` has asked.
 
 use std::collections::HashSet;
 use std::fmt;
