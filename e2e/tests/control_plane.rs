@@ -388,11 +388,17 @@ async fn a_killed_test_process_leaves_no_child_behind() {
 fn a_process_outlives_the_thread_that_started_it() {
     let folder = tempfile::tempdir().unwrap();
     let logs = folder.path().to_owned();
-    let mut process =
-        thread::spawn(move || Process::start(Program::new("sleep", "sleep", ["60"]), &logs))
-            .join()
-            .unwrap()
-            .unwrap();
+    let mut process = thread::spawn(move || {
+        let process = Process::start(Program::new("sleep", "sleep", ["60"]), &logs).unwrap();
+        // Until `setpriv` has become the program, the end of this thread would do no harm.
+        let name = format!("/proc/{}/comm", process.id());
+        while fs::read_to_string(&name).unwrap() != "sleep\n" {
+            thread::sleep(Duration::from_millis(1));
+        }
+        process
+    })
+    .join()
+    .unwrap();
     thread::sleep(Duration::from_millis(300));
     process.expect_running().unwrap();
 }
