@@ -1,1 +1,19 @@
-//! End-to-end tests on a real control plane.
+//! Fixtures of the end-to-end tests: a real control plane on loopback, with fake nodes.
+//!
+//! ```text
+//!   tools ---> process ---+
+//!                pki -----+--> cluster: etcd, API server, controller manager, scheduler
+//!          scheduler -----+                 ^              ^
+//!                                         nodes         kubelet
+//! ```
+//!
+//! `e2e/README.md` says how to run the tests and how to add one.
+
+pub mod cluster;
+pub mod kubelet;
+pub mod nodes;
+pub mod pki;
+pub mod process;
+pub mod scheduler;
+pub mod tools;
+pub mod wait;
