@@ -5,11 +5,15 @@
 //!                pki -----+--> cluster: etcd, API server, controller manager, scheduler
 //!          scheduler -----+                 ^              ^
 //!                                         nodes         kubelet
+//!                                           ^
+//!   apply (policy, grid, rights) -----> extender, the real binary
 //! ```
 //!
 //! `e2e/README.md` says how to run the tests and how to add one.
 
+pub mod apply;
 pub mod cluster;
+pub mod extender;
 pub mod kubelet;
 pub mod nodes;
 pub mod pki;
