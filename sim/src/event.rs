@@ -12,14 +12,15 @@ use crate::world::World;
 pub enum EventKind {
     /// It was created.
     Submitted,
-    /// The gate holds it; it will be asked again at `until`.
+    /// The policy holds it until `until`: then the gate asks again. In the scheduler's queue the
+    /// first time only; there other events decide when it is tried again.
     Held {
         /// When to ask again.
         until: Time,
     },
     /// The gate let it go, it waits for the pacer.
     Released,
-    /// No node had room; it waits in the scheduler.
+    /// No node that the policy allows had room; it waits in the scheduler.
     Pending,
     /// It started on a node.
     Bound {

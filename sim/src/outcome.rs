@@ -91,7 +91,8 @@ pub struct PodOutcome {
     pub finish: Option<Time>,
     /// Pool it ran in last.
     pub pool: Option<u32>,
-    /// Held before it started, and paused later.
+    /// Held before it started, and paused later. In the scheduler's queue: from the first time
+    /// that the policy held it to its start, or to its limit where it then waits for room.
     pub held: Span,
     /// Times it was paused.
     pub pauses: u32,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use carbon_kube_core::forecast::ForecastModel;
 use carbon_kube_core::intensity::IntensitySeries;
 use carbon_kube_core::{Bytes, MilliCpu, Span, Time, Watts, Zone};
+use carbon_kube_policies::Holding;
 
 /// One scenario, ready to run under any policy.
 #[derive(Clone, Debug)]
@@ -228,6 +229,8 @@ pub struct Pod {
 /// Settings of the scheduler and the control loop.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SchedulerSettings {
+    /// Where pods that should wait are held.
+    pub holding: Holding,
     /// How often the signal and the thresholds are looked at anew.
     pub control_interval: Span,
     /// How old a published value is at the earliest; 0: known as the hour starts.

@@ -6,7 +6,8 @@ mod support;
 
 use std::sync::atomic::AtomicBool;
 
-use carbon_kube_policies::Settings;
+use carbon_kube_policies::cycle::SCHEDULER_RETRY;
+use carbon_kube_policies::{Holding, Settings};
 use carbon_kube_sim::comparison::{self, Watch};
 use carbon_kube_sim::engine::RunError;
 use support::*;
@@ -29,12 +30,18 @@ fn busy_world() -> carbon_kube_sim::world::World {
 
 #[test]
 fn one_and_two_threads_give_the_same_outcomes() {
-    let world = busy_world();
+    threads_do_not_matter(&busy_world());
+    let mut world = busy_world();
+    world.scheduler.holding = Holding::Filter { retry: SCHEDULER_RETRY };
+    threads_do_not_matter(&world);
+}
+
+fn threads_do_not_matter(world: &carbon_kube_sim::world::World) {
     let entries = comparison::entries(Settings::all());
     let stop = AtomicBool::new(false);
     let watch = Watch { stop: &stop, progress: &|_, _| {}, events: None };
     let run = |threads| {
-        let outcomes = comparison::compare(&world, &entries, threads, &watch).unwrap();
+        let outcomes = comparison::compare(world, &entries, threads, &watch).unwrap();
         outcomes.into_iter().map(Result::unwrap).collect::<Vec<_>>()
     };
     let (one, two) = (run(1), run(2));

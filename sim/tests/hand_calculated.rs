@@ -5,6 +5,7 @@
 mod support;
 
 use carbon_kube_core::{Bytes, Span};
+use carbon_kube_policies::Holding;
 use carbon_kube_sim::outcome::PodState;
 use carbon_kube_sim::world::{Affinity, Operator, Owner, Requirement, Taint, TaintEffect};
 use serde_json::json;
@@ -302,4 +303,92 @@ fn a_pod_at_its_limit_does_not_wait_for_the_next_round_of_the_pacer() {
     world.pods[2].max_delay = Some(hours(4.0) + seconds(5));
     let outcome = run(&world, json!("lowest-window"));
     assert_eq!(outcome.pods[2].held, hours(4.0) + seconds(5));
+}
+
+/// Nothing but an extender: a refused pod is left alone for 330 s at most.
+fn extender_only(pods: Vec<carbon_kube_sim::world::Pod>) -> carbon_kube_sim::world::World {
+    let mut world = world(
+        vec![zone("US-CA", day_and_night())],
+        vec![pool("ca", 0, 1)],
+        vec![class("job")],
+        pods,
+    );
+    world.scheduler.holding = Holding::Filter { retry: seconds(330) };
+    world
+}
+
+fn seconds(s: i64) -> Span {
+    Span::from_millis(1_000 * s)
+}
+
+#[test]
+fn a_refused_pod_starts_with_the_first_try_after_the_grid_turned_clean() {
+    let threshold = || json!({"threshold": {"gramsPerKwh": 250.0}});
+    // Clean from hour 6, five hours after its creation; 18,000 s are over at the 55th try, after
+    // 55 x 330 s = 18,150 s. The control loop, which looks at the grid at hour 6, wakes nobody.
+    let outcome = run(&extender_only(vec![pod(1.0, 2.0, Some(12.0))]), threshold());
+    assert_eq!(outcome.pods[0].start, Some(after(1.0) + seconds(18_150)));
+    assert_eq!(outcome.pods[0].held, seconds(18_150));
+    // Another pod that ends half a minute after hour 6 wakes it.
+    let pods = vec![pod(1.0, 2.0, Some(12.0)), pod(5.5, 0.51, None)];
+    let outcome = run(&extender_only(pods), threshold());
+    assert_eq!(outcome.pods[0].start, Some(after(6.01)));
+    // Another pod that is bound wakes it too.
+    let pods = vec![pod(1.0, 2.0, Some(12.0)), pod(6.005, 1.0, None)];
+    let outcome = run(&extender_only(pods), threshold());
+    assert_eq!(outcome.pods[0].start, Some(after(6.005)));
+}
+
+#[test]
+fn a_refused_pod_is_let_go_one_retry_before_its_limit() {
+    // Its limit is hour 4. From 3:54:30 on it is not refused: 10,470 s after its creation, over at
+    // the 32nd try after 32 x 330 s = 10,560 s, at 3:56.
+    let outcome = run(
+        &extender_only(vec![pod(1.0, 2.0, Some(3.0))]),
+        json!({"threshold": {"gramsPerKwh": 250.0}}),
+    );
+    assert_eq!(outcome.pods[0].start, Some(after(1.0) + seconds(10_560)));
+    // With less patience than one retry it is not refused at all.
+    let outcome = run(
+        &extender_only(vec![pod(1.0, 2.0, Some(0.09))]),
+        json!({"threshold": {"gramsPerKwh": 250.0}}),
+    );
+    assert_eq!((outcome.pods[0].start, outcome.pods[0].held), (Some(after(1.0)), Span::ZERO));
+}
+
+#[test]
+fn a_refused_pod_is_not_tried_before_its_back_off_is_over() {
+    // Refused 300 ms before the grid turns clean; the pod that is bound 200 ms after it wakes it,
+    // and it is tried one second after its first attempt.
+    let millis = Span::from_millis;
+    let mut pods = vec![pod(6.0, 2.0, Some(12.0)), pod(6.0, 1.0, None)];
+    pods[0].arrival = after(6.0) - millis(300);
+    pods[1].arrival = after(6.0) + millis(200);
+    let outcome = run(&extender_only(pods), json!({"threshold": {"gramsPerKwh": 250.0}}));
+    assert_eq!(outcome.pods[0].start, Some(after(6.0) + millis(700)));
+}
+
+#[test]
+fn a_pod_that_the_policy_refuses_does_not_stand_in_the_way_of_the_next_of_its_shape() {
+    let mut pods = vec![pod(0.0, 2.0, None), pod(0.5, 1.0, Some(12.0)), pod(0.6, 1.0, None)];
+    for pod in &mut pods {
+        pod.requests = resources(4.0, 1);
+    }
+    let outcome = run(&extender_only(pods), json!({"threshold": {"gramsPerKwh": 250.0}}));
+    // The node is free at hour 2: the second pod finds room and is refused, the third takes it.
+    assert_eq!(outcome.pods[2].start, Some(after(2.0)));
+    // Held from then on. Tried when the third ends at hour 3, and 33 x 330 s = 10,890 s later.
+    assert_eq!(outcome.pods[1].start, Some(after(3.0) + seconds(10_890)));
+    assert_eq!(outcome.pods[1].held, hours(1.0) + seconds(10_890));
+}
+
+#[test]
+fn a_cluster_with_only_an_extender_pauses_and_moves_nothing() {
+    let mut world = extender_only(vec![pod(10.0, 4.0, Some(20.0))]);
+    world.classes[0].interruptible = true;
+    world.classes[0].migratable = true;
+    let outcome = run(&world, json!({"threshold": {"gramsPerKwh": 250.0}}));
+    // Two clean hours, then two dirty ones: 0.05 kW x (2 x 100 + 2 x 400) = 50 g.
+    assert_eq!((outcome.pods[0].pauses, outcome.pods[0].finish), (0, Some(after(14.0))));
+    close(outcome.zones[0].operational.get(), 50.0);
 }

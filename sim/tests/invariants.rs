@@ -8,8 +8,10 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
 use carbon_kube_core::forecast::ForecastModel;
+use carbon_kube_core::view::{NodeView, PodView};
 use carbon_kube_core::{Bytes, Span, Time};
-use carbon_kube_policies::Settings;
+use carbon_kube_policies::cycle::SCHEDULER_RETRY;
+use carbon_kube_policies::{Gate, Holding, Policy, Settings, Signal, Verdict};
 use carbon_kube_sim::engine::{self, Hooks};
 use carbon_kube_sim::outcome::{Outcome, PodState};
 use carbon_kube_sim::world::World;
@@ -42,6 +44,9 @@ prop_compose! {
             ForecastModel::Seasonal { period: Span::DAY },
         ]),
         control in prop::sample::select(vec![Span::HOUR, Span::MINUTE * 5]),
+        holding in prop::sample::select(vec![
+            Holding::Gate, Holding::Filter { retry: SCHEDULER_RETRY },
+        ]),
     ) -> World {
         pods.sort_by_key(|pod| pod.arrival);
         let names = ["US-CA", "EU-DE", "EU-FR"];
@@ -61,7 +66,26 @@ prop_compose! {
         let mut world = world(zones, pools, classes, pods);
         world.forecast = forecast;
         world.scheduler.control_interval = control;
+        world.scheduler.holding = holding;
         world
+    }
+}
+
+/// Holds every pod and refuses every node, for ever.
+#[derive(Debug)]
+struct Refuses;
+
+impl Policy for Refuses {
+    fn name(&self) -> &'static str {
+        "refuses"
+    }
+
+    fn gate(&self, _: &PodView, _: &Signal<'_>) -> Gate {
+        Gate::Hold { until: Time::MAX }
+    }
+
+    fn place(&self, _: &PodView, _: &[NodeView], _: &Signal<'_>, verdicts: &mut [Verdict]) {
+        verdicts.fill(Verdict { feasible: false, score: 0 });
     }
 }
 
@@ -125,7 +149,24 @@ proptest! {
                 let class = &world.classes[spec.class as usize];
                 prop_assert!(class.interruptible || pod.pauses == 0);
                 prop_assert!(class.migratable || pod.migrations == 0);
+                let gate = world.scheduler.holding == Holding::Gate;
+                prop_assert!(gate || pod.pauses + pod.migrations == 0);
             }
+        }
+    }
+
+    /// Whatever the policy says.
+    #[test]
+    fn where_there_is_room_every_pod_starts_by_its_limit(mut world in any_world()) {
+        for pool in &mut world.pools {
+            pool.count = 100;
+        }
+        let hooks = Hooks { stop: &AtomicBool::new(false), progress: &|_| {}, events: None };
+        let outcome = engine::run(&world, &Refuses, "refuses", hooks).unwrap();
+        for (spec, pod) in world.pods.iter().zip(&outcome.pods) {
+            let delay = spec.max_delay.unwrap_or_default();
+            prop_assert!(pod.start.unwrap() <= spec.arrival + delay, "{spec:?}: {pod:?}");
+            prop_assert!(pod.held <= delay);
         }
     }
 

@@ -245,6 +245,13 @@ const CASES: &[(Code, &str, &str)] = &[
         "    - name: batch",
         "    - name: batch\n      interruptible: true\n      maxDelay: 1h\n      checkpoint: 2h",
     ),
+    (
+        Code::RetryInterval,
+        "  policies: [default-scheduler]",
+        "  scheduler: {holding: filter, retryInterval: 5s}",
+    ),
+    (Code::RetryInterval, "  policies: [default-scheduler]", "  scheduler: {retryInterval: 5m}"),
+    (Code::UnknownValue, "  policies: [default-scheduler]", "  scheduler: {holding: filtre}"),
     (Code::BackoffOrder, "  policies: [default-scheduler]", "  scheduler: {backoffInitial: 1m}"),
     (
         Code::UnreadableTrace,

@@ -8,8 +8,8 @@ use std::sync::atomic::AtomicBool;
 
 use carbon_kube_core::forecast::History;
 use carbon_kube_core::view::{JobView, NodeView, PodView};
-use carbon_kube_core::{GramsPerKwh, MilliCpu, Time};
-use carbon_kube_policies::{Gate, Observation, Policy, Run, Signal, Verdict};
+use carbon_kube_core::{GramsPerKwh, MilliCpu, Span, Time};
+use carbon_kube_policies::{Gate, Holding, Observation, Policy, Run, Signal, Verdict};
 use carbon_kube_sim::engine::{self, Hooks};
 use carbon_kube_sim::outcome::{Outcome, PodState};
 use carbon_kube_sim::world::World;
@@ -64,6 +64,18 @@ fn a_hostile_policy_delays_a_pod_by_its_maximum_delay_and_no_more() {
     assert_eq!(outcome.pods[0].start, Some(after(7.0)));
     assert_eq!(outcome.pods[0].finish, Some(after(9.0)));
     assert_eq!(outcome.pods[1].start, Some(after(1.5)));
+    assert!(outcome.pods.iter().all(|pod| pod.state == PodState::Completed));
+}
+
+#[test]
+fn in_the_schedulers_queue_a_hostile_policy_has_no_more_power() {
+    let mut world = small(vec![pod(1.0, 2.0, Some(6.0)), pod(1.5, 2.0, None)]);
+    world.scheduler.holding = Holding::Filter { retry: Span::from_millis(330_000) };
+    let outcome = run_with(&world, &Hostile);
+    assert_eq!(outcome.pods[1].start, Some(after(1.5)));
+    // The first is tried when the second starts and ends, at 3:30, and from then on every 330 s. It
+    // is not refused from 6:54:30 on: 12,270 s later, over with the 38th try at 6:59.
+    assert_eq!(outcome.pods[0].start, Some(after(3.5) + Span::from_millis(38 * 330_000)));
     assert!(outcome.pods.iter().all(|pod| pod.state == PodState::Completed));
 }
 

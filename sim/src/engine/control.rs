@@ -4,16 +4,19 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use carbon_kube_core::forecast::History;
+use carbon_kube_core::forecast::{History, Issue, Outlook};
 use carbon_kube_core::zone::Clock;
 use carbon_kube_core::{GramsPerKwh, Span, Time, seed};
-use carbon_kube_policies::{Observation, Policy, Signal, ZoneSignal};
+use carbon_kube_policies::{Holding, Observation, Policy, Signal, ZoneSignal};
 
 use super::{Due, Simulation};
 use crate::world::World;
 
 /// How far ahead the noise of a forecast is drawn.
 const FORECAST_HORIZON: Span = Span::from_millis(7 * 86_400_000);
+
+/// How far ahead a published forecast reaches: four days, as those of the grids' operators do.
+const PUBLISHED_HORIZON: Span = Span::from_millis(96 * 3_600_000);
 
 /// Bounds of a tuner's adjustment, in g/kWh (design, section 4).
 const MAX_ADJUSTMENT: f64 = 50.0;
@@ -87,11 +90,33 @@ impl<'w> Control<'w> {
             });
             // Each zone's errors are a stream of their own.
             let noise = seed::hash(self.world.seed, position as u64, FORECAST_STREAM);
-            let outlook = self.world.forecast.view(&zone.series, known, noise, FORECAST_HORIZON);
-            self.zones[position] =
-                ZoneSignal { intensity, threshold, outlook: Some(Arc::new(outlook)) };
+            let view = self.world.forecast.view(&zone.series, known, noise, FORECAST_HORIZON);
+            let outlook: Option<Arc<dyn Outlook + Send + Sync>> = match settings.holding {
+                Holding::Gate => Some(Arc::new(view)),
+                Holding::Filter { .. } => published(&view, known).map(|issue| Arc::new(issue) as _),
+            };
+            self.zones[position] = ZoneSignal { intensity, threshold, outlook };
         }
     }
+}
+
+/// The outlook as a cluster gets it: means of the rest of this hour and of the full hours after
+/// it, as far as there are any. `None` where there are none.
+fn published(view: &impl Outlook, known: Time) -> Option<Issue> {
+    let mut points = Vec::new();
+    let mut start = known;
+    loop {
+        let end = start.floor(Span::HOUR) + Span::HOUR;
+        if end > known + PUBLISHED_HORIZON {
+            break;
+        }
+        let Some(area) = view.integral_hours(start, end) else {
+            break;
+        };
+        points.push((start, area / (end - start).hours()));
+        start = end;
+    }
+    (start > known).then_some(Issue { points, end: Some(start) })
 }
 
 /// Tells the seed of forecast errors from other uses of the same numbers.
@@ -138,9 +163,11 @@ impl Simulation<'_> {
             let threshold = self.control.zones[zone].threshold.map_or(f64::NAN, |t| t.get());
             meter.set_threshold(self.now, threshold, &self.carbon[zone]);
         }
-        self.ask_released();
-        self.shift_running();
-        self.try_all_pending();
+        if !self.holds_by_filter() {
+            self.ask_released();
+            self.shift_running();
+            self.try_all_pending();
+        }
         // Past the horizon, pods that still wait on empty nodes will wait for ever.
         let hopeless = self.running == 0 && self.now > self.horizon && self.queue.is_empty();
         if !hopeless {
@@ -158,5 +185,40 @@ impl Simulation<'_> {
             let zone = self.world.pools[self.live[pod as usize].pool as usize].zone;
             self.control.gauges[zone].migratable += usize::from(class.migratable);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Expects as many g/kWh as hours have passed, up to hour 200.
+    struct Ramp;
+
+    impl Outlook for Ramp {
+        fn integral_hours(&self, from: Time, to: Time) -> Option<f64> {
+            let area = |at: Time| (at - Time::from_millis(0)).hours().powi(2) / 2.0;
+            (to <= hour(200.0)).then(|| area(to) - area(from))
+        }
+    }
+
+    fn hour(h: f64) -> Time {
+        Time::from_millis(0) + Span::from_hours(h)
+    }
+
+    #[test]
+    fn a_published_forecast_has_the_means_of_full_hours_for_four_days() {
+        let issue = published(&Ramp, hour(10.5)).unwrap();
+        // The rest of the tenth hour, then 95 hours: the 96th would end after hour 106.5.
+        assert_eq!(issue.points[..2], [(hour(10.5), 10.75), (hour(11.0), 11.5)]);
+        assert_eq!((issue.points.len(), issue.end), (96, Some(hour(106.0))));
+        assert_eq!(published(&Ramp, hour(11.0)).unwrap().end, Some(hour(107.0)));
+    }
+
+    #[test]
+    fn a_published_forecast_ends_where_nothing_is_expected() {
+        assert_eq!(published(&Ramp, hour(198.0)).unwrap().points.len(), 2);
+        assert_eq!(published(&Ramp, hour(199.5)).unwrap().points, [(hour(199.5), 199.75)]);
+        assert_eq!(published(&Ramp, hour(200.0)), None);
     }
 }

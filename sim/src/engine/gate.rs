@@ -15,6 +15,9 @@ impl Simulation<'_> {
     pub(super) fn arrive(&mut self, pod: u32) {
         self.record(pod, EventKind::Submitted);
         self.live[pod as usize].since = self.now;
+        if self.holds_by_filter() {
+            return self.submit(pod);
+        }
         match self.ask(pod) {
             Gate::Release => self.submit(pod),
             Gate::Hold { until } => self.hold(pod, until),
@@ -107,7 +110,7 @@ impl Simulation<'_> {
             }
             let cpu = self.world.pods[pod as usize].requests.cpu.0;
             let allowed = self.deferrable_milli_cpu.saturating_add(cpu) <= quota;
-            if allowed && self.try_to_bind(pod) {
+            if allowed && self.try_to_bind(pod).is_ok() {
                 self.released.remove(&(limit, pod));
                 self.pacer.spend();
                 allowance -= 1;
@@ -119,10 +122,15 @@ impl Simulation<'_> {
 
     /// Charges the time since the pod was held to its account.
     pub(super) fn end_hold(&mut self, pod: u32) {
-        let live = &mut self.live[pod as usize];
-        if matches!(live.phase, Phase::Held | Phase::Released) {
-            self.outcomes[pod as usize].held += self.now - live.since;
+        let live = &self.live[pod as usize];
+        if !matches!(live.phase, Phase::Held | Phase::Released) {
+            return;
         }
+        let since = live.since;
+        // In the scheduler's queue, what comes after the limit is want of room.
+        let limit = self.view(pod).must_run_by.filter(|_| self.holds_by_filter());
+        let until = limit.map_or(self.now, |limit| limit.min(self.now));
+        self.outcomes[pod as usize].held += until - since;
     }
 
     /// The grid has changed: released pods that still wait are asked again.

@@ -13,12 +13,16 @@
 //! and so emissions, change only at events: the cost of a run does not depend on the step of the
 //! trace.
 //!
+//! With `holding: filter` there is no gate, and nothing pauses or moves: a pod that the policy
+//! holds finds every node refused, and `refused` keeps it until the scheduler tries it again.
+//!
 //! The engine trusts policies in nothing that matters: it never holds a pod past its limit,
 //! pauses only what is interruptible and moves only what is migratable.
 
 mod accounts;
 mod control;
 mod gate;
+mod refused;
 mod running;
 mod scheduling;
 
@@ -30,7 +34,7 @@ use carbon_kube_core::power::NodePower;
 use carbon_kube_core::view::{NodeView, PodView, ZoneSet};
 use carbon_kube_core::{Span, Time, Watts};
 use carbon_kube_policies::release::Pacer;
-use carbon_kube_policies::{Policy, Verdict};
+use carbon_kube_policies::{Holding, Policy, Verdict};
 
 use crate::affinity::{self, Eligible};
 use crate::carbon::Carbon;
@@ -42,6 +46,7 @@ use crate::queue::EventQueue;
 use crate::world::{Owner, World};
 
 use control::Control;
+use refused::Refused;
 use scheduling::Shape;
 
 /// What a run tells, and hears, while it goes.
@@ -103,6 +108,8 @@ enum Due {
     Release,
     /// A pending pod's back-off or limit is over.
     Retry { pod: u32 },
+    /// Pods that the policy refused every node are tried again.
+    Refused,
 }
 
 impl Due {
@@ -115,6 +122,7 @@ impl Due {
             Self::Ask => 2,
             Self::Release => 3,
             Self::Retry { .. } => 5,
+            Self::Refused => 6,
         }
     }
 }
@@ -184,6 +192,7 @@ struct Simulation<'w> {
     release_due: Time,
     pacer: Pacer,
     pending: BTreeMap<Shape, BTreeSet<(Time, u32)>>,
+    refused: Refused,
     running: usize,
     shiftable: Vec<u32>,
     /// CPU held by deferrable pods, for a policy's quota.
@@ -246,6 +255,7 @@ impl<'w> Simulation<'w> {
             release_due: Time::MAX,
             pacer: Pacer::new(world.scheduler.releases_per_minute, world.start),
             pending: BTreeMap::new(),
+            refused: Refused::new(world.scheduler.holding),
             running: 0,
             shiftable: Vec::new(),
             deferrable_milli_cpu: 0,
@@ -296,6 +306,7 @@ impl<'w> Simulation<'w> {
             Due::Ask => self.ask_held(),
             Due::Release => self.release(),
             Due::Retry { pod } => self.retry(pod),
+            Due::Refused => self.try_refused(),
         }
         true
     }
@@ -306,6 +317,11 @@ impl<'w> Simulation<'w> {
 
     fn record(&mut self, pod: u32, kind: EventKind) {
         self.log.record(self.world, self.now, pod, kind);
+    }
+
+    /// Whether only the scheduler's queue can hold pods.
+    fn holds_by_filter(&self) -> bool {
+        matches!(self.world.scheduler.holding, Holding::Filter { .. })
     }
 
     /// What policies may know of a pod.

@@ -24,6 +24,7 @@ impl Simulation<'_> {
         self.occupy(pod, pool, node, self.wanted_workers(pod));
         self.outcomes[pod as usize].start.get_or_insert(self.now);
         self.enlist(pod);
+        self.wake_refused();
     }
 
     /// Takes room on a node for up to `wanted` workers and draws power from now on.
@@ -92,6 +93,8 @@ impl Simulation<'_> {
         outcome.finish = Some(self.now);
         outcome.state = PodState::Completed;
         self.record(pod, EventKind::Finished);
+        // Before the room is given away: a pod that is refused then has seen this.
+        self.wake_refused();
         self.room_on(pool, node);
     }
 
@@ -128,7 +131,8 @@ impl Simulation<'_> {
     /// How many workers the policy wants for a pod; one where it can't scale or has no opinion.
     fn wanted_workers(&self, pod: u32) -> u32 {
         let class = &self.world.classes[self.world.pods[pod as usize].class as usize];
-        if class.speedup.len() == 1 || class.owner == Owner::Deployment {
+        let scales = class.speedup.len() > 1 && class.owner == Owner::Job;
+        if !scales || self.holds_by_filter() {
             return 1;
         }
         let workers = self.live[pod as usize].workers;
@@ -216,7 +220,7 @@ impl Simulation<'_> {
         let shiftable = class.migratable
             || (class.speedup.len() > 1 && class.owner == Owner::Job)
             || (class.interruptible && spec.max_delay.is_some());
-        self.live[pod as usize].shiftable = if shiftable {
+        self.live[pod as usize].shiftable = if shiftable && !self.holds_by_filter() {
             self.shiftable.push(pod);
             self.shiftable.len() as u32 - 1
         } else {

@@ -2,11 +2,13 @@
 
 use std::cmp::Reverse;
 
-use carbon_kube_core::{Span, seed};
-use carbon_kube_policies::Verdict;
+use carbon_kube_core::{Time, seed};
+use carbon_kube_policies::{Holding, Verdict, judge};
 
-use super::{Due, Phase, Simulation};
+use super::{ClassInfo, Due, Phase, Scratch, Simulation};
+use crate::affinity::Eligible;
 use crate::event::EventKind;
+use crate::nodes::Nodes;
 use crate::world::Resources;
 
 /// Weights of kube-scheduler's default profile; the two resource scores weigh 1.
@@ -29,65 +31,117 @@ pub(super) struct Candidate {
     preferred: i64,
 }
 
+impl Scratch {
+    /// Adds the best node of an eligible pool.
+    pub(super) fn add(
+        &mut self,
+        nodes: &[Nodes],
+        class: &ClassInfo,
+        position: usize,
+        node: u32,
+        requests: &Resources,
+    ) {
+        let Eligible { pool, avoided, preferred } = class.eligible[position];
+        let (resources, share) = nodes[pool as usize].resource_scores(node, requests);
+        self.candidates.push(Candidate { pool, node, resources, share, avoided, preferred });
+        self.views.push(class.views[position]);
+    }
+}
+
+/// Why a scheduling cycle found no node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// None has room; or, where a gate holds, the policy refuses each that has.
+    NoRoom,
+    /// The policy refuses each that has room.
+    Refused {
+        /// Until when the pod is held, where that is why.
+        held: Option<Time>,
+    },
+}
+
 impl Simulation<'_> {
-    /// Hands a pod to the scheduler: a node, or the pending queue.
+    /// Hands a pod to the scheduler: a node, or one of its queues.
     pub(super) fn submit(&mut self, pod: u32) {
         self.end_hold(pod);
         self.live[pod as usize].phase = Phase::Pending;
-        if !self.try_to_bind(pod) {
-            self.fail(pod);
-            let shape = self.shape(pod);
-            let arrival = self.world.pods[pod as usize].arrival;
-            self.pending.entry(shape).or_default().insert((arrival, pod));
+        let Err(failure) = self.try_to_bind(pod) else {
+            return;
+        };
+        self.wait(pod, failure);
+        if self.live[pod as usize].phase == Phase::Pending {
             self.record(pod, EventKind::Pending);
-            // The policy may have refused nodes that it can't refuse past the pod's limit.
-            if let Some(limit) = self.view(pod).must_run_by.filter(|&limit| limit > self.now) {
-                self.schedule(limit, Due::Retry { pod });
+        }
+        // The policy may have refused nodes that it can't refuse past the pod's limit.
+        if let Some(limit) = self.view(pod).must_run_by.filter(|&limit| limit > self.now) {
+            self.schedule(limit, Due::Retry { pod });
+        }
+    }
+
+    /// A pod without a node waits: for room with those of its shape, for the policy's word alone.
+    pub(super) fn wait(&mut self, pod: u32, failure: Failure) {
+        self.fail(pod);
+        match failure {
+            Failure::Refused { held } => self.wait_refused(pod, held),
+            Failure::NoRoom => {
+                let shape = self.shape(pod);
+                let arrival = self.world.pods[pod as usize].arrival;
+                self.pending.entry(shape).or_default().insert((arrival, pod));
             }
         }
     }
 
-    /// One scheduling cycle; whether the pod got a node.
-    pub(super) fn try_to_bind(&mut self, pod: u32) -> bool {
-        let Some((pool, node)) = self.select(pod) else {
-            return false;
-        };
+    fn fail(&mut self, pod: u32) {
+        let live = &mut self.live[pod as usize];
+        live.attempts = live.attempts.saturating_add(1);
+        live.tried = self.now;
+    }
+
+    /// One scheduling cycle.
+    pub(super) fn try_to_bind(&mut self, pod: u32) -> Result<(), Failure> {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        self.find_candidates(pod, &mut scratch);
+        let selected = self.select(pod, &mut scratch);
+        self.scratch = scratch;
+        let (pool, node) = selected?;
         self.end_hold(pod);
         self.start(pod, pool, node);
-        true
+        Ok(())
     }
 
-    /// Filter and score: the best node of each pool that has room, then the policy's word on
-    /// those, then the sum of scores.
-    fn select(&mut self, pod: u32) -> Option<(u32, u32)> {
-        let spec = &self.world.pods[pod as usize];
-        let class = &self.classes[spec.class as usize];
-        let mut scratch = std::mem::take(&mut self.scratch);
+    /// Filter: the best node of each pool that has room.
+    fn find_candidates(&mut self, pod: u32, scratch: &mut Scratch) {
         scratch.candidates.clear();
         scratch.views.clear();
-        for (eligible, view) in class.eligible.iter().zip(&class.views) {
-            let nodes = &self.nodes[eligible.pool as usize];
-            if let Some(node) = nodes.best(&spec.requests) {
-                let (resources, share) = nodes.resource_scores(node, &spec.requests);
-                let &crate::affinity::Eligible { pool, avoided, preferred } = eligible;
-                scratch.candidates.push(Candidate {
-                    pool,
-                    node,
-                    resources,
-                    share,
-                    avoided,
-                    preferred,
-                });
-                scratch.views.push(*view);
+        let spec = &self.world.pods[pod as usize];
+        let class = &self.classes[spec.class as usize];
+        for (position, eligible) in class.eligible.iter().enumerate() {
+            if let Some(node) = self.nodes[eligible.pool as usize].best(&spec.requests) {
+                scratch.add(&self.nodes, class, position, node, &spec.requests);
             }
         }
-        scratch.verdicts.clear();
-        scratch.verdicts.resize(scratch.views.len(), Verdict::NO_OPINION);
+    }
+
+    /// The policy's word on the candidates, then the sum of scores.
+    fn select(&self, pod: u32, scratch: &mut Scratch) -> Result<(u32, u32), Failure> {
+        let Scratch { candidates, views, verdicts } = scratch;
+        if candidates.is_empty() {
+            return Err(Failure::NoRoom);
+        }
+        verdicts.resize(views.len(), Verdict::NO_OPINION);
+        let view = self.view(pod);
         let signal = self.control.signal(self.now);
-        self.policy.place(&self.view(pod), &scratch.views, &signal, &mut scratch.verdicts);
-        let selected = self.best_of(pod, &scratch.candidates, &scratch.verdicts);
-        self.scratch = scratch;
-        selected
+        let holding = self.world.scheduler.holding;
+        let held = judge(self.policy, holding, &view, views, &signal, verdicts);
+        // A policy may choose among the nodes, but who refuses them all makes the pod wait.
+        let may_wait = view.must_run_by.is_some_and(|limit| limit > self.now);
+        if !may_wait && verdicts.iter().all(|verdict| !verdict.feasible) {
+            verdicts.iter_mut().for_each(|verdict| verdict.feasible = true);
+        }
+        self.best_of(pod, candidates, verdicts).ok_or(match holding {
+            Holding::Gate => Failure::NoRoom,
+            Holding::Filter { .. } => Failure::Refused { held },
+        })
     }
 
     fn best_of(
@@ -128,17 +182,12 @@ impl Simulation<'_> {
         (Reverse(self.world.classes[spec.class as usize].priority), spec.class, spec.requests)
     }
 
-    fn fail(&mut self, pod: u32) {
-        let live = &mut self.live[pod as usize];
-        live.attempts = live.attempts.saturating_add(1);
-        live.tried = self.now;
-    }
-
-    /// 1 s, 2 s, 4 s, ... up to the longest.
-    fn backoff(&self, attempts: u8) -> Span {
-        let doublings = u32::from(attempts.saturating_sub(1)).min(30);
+    /// When the back-off of a pod's last attempt is over: 1 s, 2 s, 4 s, ... up to the longest.
+    pub(super) fn ready(&self, pod: u32) -> Time {
+        let live = &self.live[pod as usize];
+        let doublings = u32::from(live.attempts.saturating_sub(1)).min(30);
         let settings = &self.world.scheduler;
-        (settings.backoff_initial * (1 << doublings)).min(settings.backoff_max)
+        live.tried + (settings.backoff_initial * (1 << doublings)).min(settings.backoff_max)
     }
 
     /// A node has room again: pending pods that fit on it are tried, by priority, then by age.
@@ -175,8 +224,7 @@ impl Simulation<'_> {
     /// Tries the pods of a shape from the oldest on, until one must wait.
     fn drain(&mut self, shape: Shape) {
         while let Some(&(_, pod)) = self.pending.get(&shape).and_then(|pods| pods.first()) {
-            let ready =
-                self.live[pod as usize].tried + self.backoff(self.live[pod as usize].attempts);
+            let ready = self.ready(pod);
             if ready > self.now {
                 self.schedule(ready, Due::Retry { pod });
                 return;
@@ -189,13 +237,21 @@ impl Simulation<'_> {
 
     /// A pending pod's time has come; behind it, others of its shape may fit too.
     pub(super) fn retry(&mut self, pod: u32) {
-        if self.live[pod as usize].phase == Phase::Pending && self.try_pending(pod) {
+        if self.waits_for_room(pod) && self.try_pending(pod) {
             self.drain(self.shape(pod));
         }
     }
 
+    fn waits_for_room(&self, pod: u32) -> bool {
+        let arrival = self.world.pods[pod as usize].arrival;
+        self.pending.get(&self.shape(pod)).is_some_and(|pods| pods.contains(&(arrival, pod)))
+    }
+
+    /// A cycle of a pod that waits for room; whether that is over. Pods of a shape differ in
+    /// their limit and their length: what the policy says of one tells nothing of the next.
     fn try_pending(&mut self, pod: u32) -> bool {
-        if !self.try_to_bind(pod) {
+        let tried = self.try_to_bind(pod);
+        if tried == Err(Failure::NoRoom) {
             self.fail(pod);
             return false;
         }
@@ -205,6 +261,9 @@ impl Simulation<'_> {
             if pods.is_empty() {
                 self.pending.remove(&shape);
             }
+        }
+        if let Err(failure) = tried {
+            self.wait(pod, failure);
         }
         true
     }

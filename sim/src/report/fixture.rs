@@ -111,6 +111,7 @@ fn world(zones: usize, hours: usize) -> World {
         pods: Vec::new(),
         forecast: ForecastModel::Persistence,
         scheduler: SchedulerSettings {
+            holding: carbon_kube_policies::Holding::Gate,
             control_interval: Span::HOUR,
             signal_delay: Span::ZERO,
             place_weight: 1,

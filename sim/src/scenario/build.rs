@@ -10,11 +10,13 @@ use std::sync::Arc;
 use carbon_kube_core::forecast::ForecastModel;
 use carbon_kube_core::{Span, Time};
 use carbon_kube_datasets::{ReadError, bundled};
+use carbon_kube_policies::Holding;
+use carbon_kube_policies::cycle::SCHEDULER_RETRY;
 
 use super::Parsed;
 use super::cluster;
 use super::diagnostic::{Code, Diagnostic, Report};
-use super::spec::{Forecast, ForecastKind, Spec, ZoneName};
+use super::spec::{self, Forecast, ForecastKind, Spec, ZoneName};
 use crate::world::{AccountingSettings, Pod, Pool, SchedulerSettings, World};
 
 /// How far modelled and constant intensities reach beyond the window: before it for the policies'
@@ -129,6 +131,12 @@ fn recorded(spec: &Spec, report: &mut Report<'_>) -> ForecastModel {
 fn scheduler(spec: &Spec) -> SchedulerSettings {
     let scheduler = &spec.scheduler;
     SchedulerSettings {
+        holding: match scheduler.holding {
+            spec::Holding::Gate => Holding::Gate,
+            spec::Holding::Filter => Holding::Filter {
+                retry: scheduler.retry_interval.as_ref().map_or(SCHEDULER_RETRY, |retry| retry.0),
+            },
+        },
         control_interval: scheduler.control_interval.0,
         signal_delay: scheduler.signal_delay.0,
         place_weight: scheduler.place_weight,

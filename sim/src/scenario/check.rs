@@ -11,7 +11,7 @@ use carbon_kube_core::Span;
 use carbon_kube_policies::Settings;
 
 use super::diagnostic::{Code, Report};
-use super::spec::{Scenario, Spec};
+use super::spec::{Holding, Scenario, Scheduler, Spec};
 
 /// The longest window: 20 years and their leap days.
 const LONGEST: Span = Span::from_millis(20 * 366 * 86_400_000);
@@ -78,6 +78,21 @@ fn scheduler(spec: &Spec, report: &mut Report<'_>) {
         report
             .error(Code::BackoffOrder, "spec.scheduler.backoffInitial", message)
             .hint("kube-scheduler has 1s and 10s");
+    }
+    retry_interval(scheduler, report);
+}
+
+fn retry_interval(scheduler: &Scheduler, report: &mut Report<'_>) {
+    let Some(retry) = &scheduler.retry_interval else {
+        return;
+    };
+    let path = "spec.scheduler.retryInterval";
+    if scheduler.holding != Holding::Filter {
+        let message = "it has no effect: nothing is refused with `holding: gate`";
+        report.warning(Code::RetryInterval, path, message).hint("leave it out");
+    } else if retry.0 < scheduler.backoff_max.0 {
+        let message = format!("{retry} is shorter than `backoffMax` of {}", scheduler.backoff_max);
+        report.error(Code::RetryInterval, path, message).hint("kube-scheduler has 5m30s and 10s");
     }
 }
 

@@ -395,6 +395,9 @@ codes! {
     TooManyProblems = 47, "More problems than are shown",
         "The first 200 errors and the first 200 warnings are reported; one mistake, such as a wrong indentation, often causes \
          many.";
+    RetryInterval = 48, "A retry interval that nothing uses, or that is too short",
+        "`retryInterval` belongs to `holding: filter`. A pod is tried again after its back-off at the \
+         earliest, so the interval is at least `backoffMax`; a shorter one could not keep its limit.";
 }
 
 impl fmt::Display for Code {

@@ -3,13 +3,14 @@
 
 use carbon_kube_core::zone::nearest_name;
 use carbon_kube_core::{Span, Time, power};
+use carbon_kube_policies::cycle::SCHEDULER_RETRY;
 
 use super::diagnostic::{Code, Report};
 use super::path::shortened;
 use super::schema::{did_you_mean, quoted};
 use super::sources;
 use super::spec::{
-    Duration, Forecast, ForecastKind, Generated, NodePool, PodTemplate, Scenario, Workload,
+    Duration, Forecast, ForecastKind, Generated, Holding, NodePool, PodTemplate, Scenario, Workload,
 };
 
 /// Fills in defaults that depend on other fields, and reports what can't be looked up.
@@ -38,6 +39,9 @@ pub(super) fn fill(scenario: &mut Scenario, report: &mut Report<'_>) {
         }
     }
     fill_forecast(&mut spec.forecast);
+    if spec.scheduler.holding == Holding::Filter {
+        spec.scheduler.retry_interval.get_or_insert(Duration(SCHEDULER_RETRY));
+    }
 }
 
 fn fill_pool(pool: &mut NodePool, path: &str, report: &mut Report<'_>) {

@@ -120,6 +120,14 @@ fn default_policies() -> Vec<Settings> {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct Scheduler {
+    /// Where pods that a policy holds wait. Default `gate`.
+    pub holding: Holding,
+    /// The longest that the scheduler leaves a refused pod alone when nothing happens in the
+    /// cluster; at least `backoffMax`. For `holding: filter` only. Default `5m30s`:
+    /// kube-scheduler's five minutes, which it looks at every thirty seconds. A pod is not refused
+    /// any more from so long before its limit, or it could start too late.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_interval: Option<Duration>,
     /// How often the signal and the thresholds are looked at anew; at least `1s`. Default `1h`,
     /// the resolution of most grid data.
     pub control_interval: Duration,
@@ -144,6 +152,8 @@ impl Default for Scheduler {
     fn default() -> Self {
         use carbon_kube_core::Span;
         Self {
+            holding: Holding::Gate,
+            retry_interval: None,
             control_interval: Duration(Span::HOUR),
             signal_delay: Duration(Span::ZERO),
             place_weight: 1,
@@ -152,6 +162,22 @@ impl Default for Scheduler {
             backoff_max: Duration(Span::SECOND * 10),
         }
     }
+}
+
+/// Where pods that a policy holds wait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Holding {
+    /// Before the scheduler, with a controller that also lets them go, pauses and moves running
+    /// pods.
+    #[default]
+    Gate,
+    /// In the scheduler: a cluster with nothing but an extender, which can refuse nodes and score
+    /// them. A pod that is held finds every node refused, and is tried again when another pod is
+    /// bound or ends, or after `retryInterval`, not when the carbon data change. Nothing is paused,
+    /// moved, scaled, kept under a quota or let go at a pace. Policies see forecasts as they are
+    /// published: hourly means, four days ahead at most.
+    Filter,
 }
 
 /// How policies see the future. A policy never sees the truth after its present through anything

@@ -13,7 +13,7 @@ use std::sync::atomic::AtomicBool;
 use carbon_kube_core::forecast::ForecastModel;
 use carbon_kube_core::intensity::{IntensitySeries, Label, Provenance, Scope, Signal};
 use carbon_kube_core::{Bytes, MilliCpu, Span, Time, Watts};
-use carbon_kube_policies::Settings;
+use carbon_kube_policies::{Holding, Settings};
 use carbon_kube_sim::engine::{self, Hooks};
 use carbon_kube_sim::outcome::Outcome;
 use carbon_kube_sim::world::*;
@@ -123,6 +123,7 @@ pub fn world(
         pods,
         forecast: ForecastModel::Perfect,
         scheduler: SchedulerSettings {
+            holding: Holding::Gate,
             control_interval: Span::HOUR,
             signal_delay: Span::ZERO,
             place_weight: 1,
