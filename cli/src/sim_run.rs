@@ -195,6 +195,7 @@ fn compare(
         stop,
         progress: &|position, now| progress.advance(position, now),
         events: events.wanted.then_some(&open),
+        decisions: None,
     };
     let results = comparison::compare(world, entries, args.jobs.unwrap_or(0).into(), &watch)
         .map_err(|error| Failure::new(format!("can't start threads: {error}")))?;
@@ -208,7 +209,7 @@ fn compare(
             Ok(outcome) => Ok(Some(outcome)),
             Err(RunError::Interrupted) => Ok(None),
             // `events` knows of it already; no log fails on its way to a file that it has not.
-            Err(error @ RunError::Events(_)) => Err(Failure::new(error.to_string())),
+            Err(error) => Err(Failure::new(error.to_string())),
         })
         .collect()
 }

@@ -9,6 +9,7 @@ use rayon::prelude::*;
 
 use crate::engine::{self, Hooks, RunError};
 use crate::outcome::Outcome;
+use crate::recorder;
 use crate::world::World;
 
 /// One policy of a comparison.
@@ -27,8 +28,13 @@ pub struct Watch<'a> {
     /// Called with the position of a run and its simulated instant.
     pub progress: &'a (dyn Fn(usize, Time) + Sync),
     /// Opens the event log of a run by its position; `None` writes none.
-    pub events: Option<&'a (dyn Fn(usize) -> std::io::Result<Box<dyn Write + Send>> + Sync)>,
+    pub events: Option<&'a Open<'a>>,
+    /// The same for the recorded decisions of a run; see [`recorder`].
+    pub decisions: Option<&'a Open<'a>>,
 }
+
+/// Opens a file of a run by the run's position.
+pub type Open<'a> = dyn Fn(usize) -> std::io::Result<Box<dyn Write + Send>> + Sync + 'a;
 
 /// Names entries: a policy that is listed twice gets a number, so that every row has a name.
 #[must_use]
@@ -41,6 +47,16 @@ pub fn entries(policies: impl IntoIterator<Item = Settings>) -> Vec<Entry> {
         entries.push(Entry { name, settings });
     }
     entries
+}
+
+/// The recording of a run, begun with what comes before its first decision.
+fn record(
+    world: &World,
+    entry: &Entry,
+    mut out: Box<dyn Write + Send>,
+) -> std::io::Result<Box<dyn Write + Send>> {
+    recorder::write_run(&mut out, world, &entry.name, &entry.settings)?;
+    Ok(out)
 }
 
 /// Runs every entry on `world`, at most `threads` at a time (0: one per core). The results are in
@@ -57,9 +73,12 @@ pub fn compare(
 ) -> Result<Vec<Result<Outcome, RunError>>, rayon::ThreadPoolBuildError> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
     let one = |(position, entry): (usize, &Entry)| {
-        let events = watch.events.map(|open| open(position)).transpose()?;
-        let hooks =
-            Hooks { stop: watch.stop, progress: &|now| (watch.progress)(position, now), events };
+        let events = watch.events.map(|open| open(position)).transpose();
+        let events = events.map_err(RunError::Events)?;
+        let decisions = watch.decisions.map(|open| record(world, entry, open(position)?));
+        let decisions = decisions.transpose().map_err(RunError::Decisions)?;
+        let progress = |now| (watch.progress)(position, now);
+        let hooks = Hooks { stop: watch.stop, progress: &progress, events, decisions };
         engine::run(world, entry.settings.policy(), &entry.name, hooks)
     };
     Ok(pool.install(|| entries.par_iter().enumerate().map(one).collect()))

@@ -17,6 +17,7 @@ mod meter;
 mod nodes;
 pub mod outcome;
 pub mod queue;
+pub mod recorder;
 pub mod report;
 pub mod scenario;
 pub mod world;

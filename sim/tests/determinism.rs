@@ -39,7 +39,7 @@ fn one_and_two_threads_give_the_same_outcomes() {
 fn threads_do_not_matter(world: &carbon_kube_sim::world::World) {
     let entries = comparison::entries(Settings::all());
     let stop = AtomicBool::new(false);
-    let watch = Watch { stop: &stop, progress: &|_, _| {}, events: None };
+    let watch = Watch { stop: &stop, progress: &|_, _| {}, events: None, decisions: None };
     let run = |threads| {
         let outcomes = comparison::compare(world, &entries, threads, &watch).unwrap();
         outcomes.into_iter().map(Result::unwrap).collect::<Vec<_>>()
@@ -58,7 +58,7 @@ fn threads_do_not_matter(world: &carbon_kube_sim::world::World) {
 fn a_run_that_is_told_to_stop_stops() {
     let world = busy_world();
     let stop = AtomicBool::new(true);
-    let watch = Watch { stop: &stop, progress: &|_, _| {}, events: None };
+    let watch = Watch { stop: &stop, progress: &|_, _| {}, events: None, decisions: None };
     let outcomes =
         comparison::compare(&world, &comparison::entries(Settings::all()), 1, &watch).unwrap();
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(RunError::Interrupted))));

@@ -106,6 +106,7 @@ fn logged(world: &World, settings: &Settings) -> (Outcome, Vec<serde_json::Value
         stop: &AtomicBool::new(false),
         progress: &|_| {},
         events: Some(Box::new(Lines(&lines))),
+        decisions: None,
     };
     let outcome = engine::run(world, settings.policy(), settings.name(), hooks).unwrap();
     let text = String::from_utf8(lines.into_inner().unwrap()).unwrap();
@@ -161,7 +162,7 @@ proptest! {
         for pool in &mut world.pools {
             pool.count = 100;
         }
-        let hooks = Hooks { stop: &AtomicBool::new(false), progress: &|_| {}, events: None };
+        let hooks = Hooks { stop: &AtomicBool::new(false), progress: &|_| {}, events: None, decisions: None };
         let outcome = engine::run(&world, &Refuses, "refuses", hooks).unwrap();
         for (spec, pod) in world.pods.iter().zip(&outcome.pods) {
             let delay = spec.max_delay.unwrap_or_default();

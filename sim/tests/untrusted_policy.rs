@@ -17,7 +17,7 @@ use support::*;
 
 fn run_with(world: &World, policy: &dyn Policy) -> Outcome {
     let stop = AtomicBool::new(false);
-    let hooks = Hooks { stop: &stop, progress: &|_| {}, events: None };
+    let hooks = Hooks { stop: &stop, progress: &|_| {}, events: None, decisions: None };
     engine::run(world, policy, "test", hooks).unwrap()
 }
 

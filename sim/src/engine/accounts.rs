@@ -5,6 +5,7 @@ use carbon_kube_core::{GramsCo2e, KilowattHours, Time, UsDollars, Watts};
 use super::{RunError, Simulation};
 use crate::event::EventKind;
 use crate::outcome::{IntervalRow, Outcome, ZoneAccount};
+use crate::recorder::Recorder;
 use crate::world::{Pool, World};
 
 /// Hours of a year of 365.25 days.
@@ -132,7 +133,10 @@ impl Simulation<'_> {
         );
         let (events, digest, error) = self.log.finish();
         if let Some(error) = error {
-            return Err(error.into());
+            return Err(RunError::Events(error));
+        }
+        if let Some(error) = self.recorder.and_then(Recorder::finish) {
+            return Err(RunError::Decisions(error));
         }
         Ok(Outcome {
             policy: policy.to_owned(),

@@ -28,6 +28,8 @@ pub(super) struct Control<'w> {
     next: Time,
     /// The snapshot in force.
     zones: Vec<ZoneSignal<'w>>,
+    /// The published forecasts behind it.
+    issues: Vec<Option<Issue>>,
     gauges: Vec<Gauge>,
 }
 
@@ -57,6 +59,7 @@ impl<'w> Control<'w> {
             world,
             next: world.start,
             zones: vec![unknown; world.zones.len()],
+            issues: vec![None; world.zones.len()],
             gauges: (0..world.zones.len()).map(gauge).collect(),
         }
     }
@@ -93,7 +96,11 @@ impl<'w> Control<'w> {
             let view = self.world.forecast.view(&zone.series, known, noise, FORECAST_HORIZON);
             let outlook: Option<Arc<dyn Outlook + Send + Sync>> = match settings.holding {
                 Holding::Gate => Some(Arc::new(view)),
-                Holding::Filter { .. } => published(&view, known).map(|issue| Arc::new(issue) as _),
+                Holding::Filter { .. } => {
+                    let issue = published(&view, known);
+                    self.issues[position].clone_from(&issue);
+                    issue.map(|issue| Arc::new(issue) as _)
+                }
             };
             self.zones[position] = ZoneSignal { intensity, threshold, outlook };
         }
@@ -159,6 +166,9 @@ impl Simulation<'_> {
     pub(super) fn control(&mut self) {
         self.read_gauges();
         self.control.look(self.policy, self.now);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.grid(self.world, self.now, &self.control.zones, &self.control.issues);
+        }
         for (zone, meter) in self.meters.iter_mut().enumerate() {
             let threshold = self.control.zones[zone].threshold.map_or(f64::NAN, |t| t.get());
             meter.set_threshold(self.now, threshold, &self.carbon[zone]);

@@ -43,6 +43,7 @@ use crate::meter::Meter;
 use crate::nodes::Nodes;
 use crate::outcome::{Outcome, PodOutcome};
 use crate::queue::EventQueue;
+use crate::recorder::Recorder;
 use crate::world::{Owner, World};
 
 use control::Control;
@@ -57,6 +58,9 @@ pub struct Hooks<'a> {
     pub progress: &'a (dyn Fn(Time) + Sync),
     /// Where each event is written as a line of JSON, if anywhere.
     pub events: Option<Box<dyn Write + Send + 'a>>,
+    /// Where each scheduling cycle is written as requests to the extender, if anywhere; see
+    /// [`crate::recorder`].
+    pub decisions: Option<Box<dyn Write + Send + 'a>>,
 }
 
 /// Why a run has no outcome.
@@ -67,7 +71,10 @@ pub enum RunError {
     Interrupted,
     /// The event log could not be written.
     #[error("events.jsonl could not be written: {0}")]
-    Events(#[from] std::io::Error),
+    Events(std::io::Error),
+    /// The recorded decisions could not be written.
+    #[error("the recorded decisions could not be written: {0}")]
+    Decisions(std::io::Error),
 }
 
 /// Runs a world under a policy. `name` is how reports call the run.
@@ -87,9 +94,10 @@ pub fn run(
     name: &str,
     hooks: Hooks<'_>,
 ) -> Result<Outcome, RunError> {
-    let Hooks { stop, progress, events } = hooks;
+    let Hooks { stop, progress, events, decisions } = hooks;
     let log = EventLog::new(world, name, events);
-    let mut simulation = Simulation::new(world, policy, log);
+    let recorder = decisions.map(|out| Recorder::new(world, out));
+    let mut simulation = Simulation::new(world, policy, log, recorder);
     simulation.simulate(stop, progress)?;
     simulation.into_outcome(name)
 }
@@ -172,6 +180,7 @@ struct Simulation<'w> {
     world: &'w World,
     policy: &'w dyn Policy,
     log: EventLog<'w>,
+    recorder: Option<Recorder<'w>>,
     queue: EventQueue<Due>,
     now: Time,
     /// Position of the next pod to arrive.
@@ -222,7 +231,12 @@ struct Scratch {
 const EVENTS_PER_CHECK: u32 = 4_096;
 
 impl<'w> Simulation<'w> {
-    fn new(world: &'w World, policy: &'w dyn Policy, log: EventLog<'w>) -> Self {
+    fn new(
+        world: &'w World,
+        policy: &'w dyn Policy,
+        log: EventLog<'w>,
+        recorder: Option<Recorder<'w>>,
+    ) -> Self {
         let carbon: Vec<Carbon> =
             world.zones.iter().map(|zone| Carbon::new(&zone.series)).collect();
         let meters = (0..world.zones.len())
@@ -238,6 +252,7 @@ impl<'w> Simulation<'w> {
             world,
             policy,
             log,
+            recorder,
             queue,
             now: world.start,
             next_arrival: 0,

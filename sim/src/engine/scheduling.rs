@@ -9,6 +9,7 @@ use super::{ClassInfo, Due, Phase, Scratch, Simulation};
 use crate::affinity::Eligible;
 use crate::event::EventKind;
 use crate::nodes::Nodes;
+use crate::recorder::Offer;
 use crate::world::Resources;
 
 /// Weights of kube-scheduler's default profile; the two resource scores weigh 1.
@@ -102,6 +103,7 @@ impl Simulation<'_> {
         let mut scratch = std::mem::take(&mut self.scratch);
         self.find_candidates(pod, &mut scratch);
         let selected = self.select(pod, &mut scratch);
+        self.record_cycle(pod, &scratch);
         self.scratch = scratch;
         let (pool, node) = selected?;
         self.end_hold(pod);
@@ -120,6 +122,25 @@ impl Simulation<'_> {
                 scratch.add(&self.nodes, class, position, node, &spec.requests);
             }
         }
+    }
+
+    /// Writes the cycle down, where somebody wants it.
+    fn record_cycle(&mut self, pod: u32, scratch: &Scratch) {
+        let Some(recorder) = &mut self.recorder else {
+            return;
+        };
+        if scratch.candidates.is_empty() || self.live[pod as usize].started {
+            return;
+        }
+        let candidates = scratch.candidates.iter().zip(&scratch.verdicts);
+        let offers: Vec<Offer> = candidates
+            .map(|(candidate, verdict)| Offer {
+                pool: candidate.pool,
+                node: candidate.node,
+                verdict: *verdict,
+            })
+            .collect();
+        recorder.cycle(self.world, self.now, pod, &offers);
     }
 
     /// The policy's word on the candidates, then the sum of scores.

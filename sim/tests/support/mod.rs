@@ -143,6 +143,6 @@ pub fn world(
 pub fn run(world: &World, policy: serde_json::Value) -> Outcome {
     let settings: Settings = serde_json::from_value(policy).unwrap();
     let stop = AtomicBool::new(false);
-    let hooks = Hooks { stop: &stop, progress: &|_| {}, events: None };
+    let hooks = Hooks { stop: &stop, progress: &|_| {}, events: None, decisions: None };
     engine::run(world, settings.policy(), settings.name(), hooks).unwrap()
 }

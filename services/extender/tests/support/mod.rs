@@ -76,9 +76,26 @@ impl Extender {
         });
     }
 
-    /// A rule with its settings, as JSON.
-    pub fn policy(&self, policy: &str) {
-        let yaml = format!("version: 1\nname: test\n{policy}\n");
+    /// Nodes as `kubectl get nodes -o json` lists them.
+    pub fn listed_nodes(&self, list: &Value) {
+        let config = self.service.app.state.config();
+        let named = |node: &Value| {
+            let label = |key: &str| node["metadata"]["labels"][key].as_str();
+            let cpu = node["status"]["allocatable"]["cpu"].as_str().unwrap().parse().ok();
+            let name = node["metadata"]["name"].as_str().unwrap().to_owned();
+            (name, NodeFacts::of(config, label, cpu))
+        };
+        let nodes = list["items"].as_array().unwrap().iter().map(named).collect();
+        self.service.app.state.change(Changed::Nodes, |parts| parts.nodes = nodes);
+    }
+
+    /// A rule with its settings, as the rest of a policy file.
+    pub fn policy(&self, rule: &str) {
+        self.policy_file(&format!("version: 1\nname: test\n{rule}\n"));
+    }
+
+    pub fn policy_file(&self, yaml: &str) {
+        let yaml = yaml.to_owned();
         let data = BTreeMap::from([("policy.yaml".to_owned(), yaml)]);
         let map = PolicyMap { data: &data, annotations: &BTreeMap::new() };
         self.service.documents.policy(Some(map));
