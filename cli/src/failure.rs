@@ -12,7 +12,7 @@ pub struct Failure {
 }
 
 /// Exit status of a command that could not run.
-const COULD_NOT_RUN: u8 = 2;
+pub const COULD_NOT_RUN: u8 = 2;
 
 /// Exit status of a command that ran and found something wrong.
 pub const CHECK_FAILED: u8 = 1;
