@@ -102,6 +102,7 @@ pub enum Format {
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:\n  carbon-kube sim run scenarios/quickstart.yaml\n  \
                   carbon-kube sim run scenarios/quickstart.yaml --policy threshold --policy percentile\n  \
+                  carbon-kube sim run scenarios/quickstart.yaml --policy percentile-v1 --policy ./mine\n  \
                   carbon-kube sim run week.yaml --set spec.nodePools[0].count=40 --seed 9 --out runs/more\n  \
                   carbon-kube sim run week.yaml --format json --quiet | jq '.runs[].savingPercent'")]
 pub struct RunArgs {
@@ -122,8 +123,9 @@ pub struct RunArgs {
     /// Change a field of the scenario; can be given several times
     #[arg(long, value_name = "PATH=VALUE", value_parser = assignment)]
     pub set: Vec<(String, String)>,
-    /// Run this policy only, beside the reference; can be given several times
-    #[arg(long, value_name = "NAME")]
+    /// Run this policy only, beside the reference: one of the scenario, a rule, a shipped policy, or
+    /// a folder with `policy.yaml`; can be given several times
+    #[arg(long, value_name = "NAME|DIR")]
     pub policy: Vec<String>,
     /// Runs at a time; if not given, one per core
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]

@@ -32,6 +32,12 @@ impl Failure {
         Self { hint: Some(hint.into()), ..self }
     }
 
+    /// With the option in front that has the wrong value.
+    #[must_use]
+    pub fn of(self, option: &str) -> Self {
+        Self { message: format!("{option}: {}", self.message), ..self }
+    }
+
     /// With a hint where there is one.
     #[must_use]
     pub fn maybe_hint(self, hint: Option<impl Into<String>>) -> Self {

@@ -180,3 +180,26 @@ fn a_manifest_has_the_permissions_of_any_new_file() {
     let mode = |name: &str| workplace.path().join(name).metadata().unwrap().permissions().mode();
     assert_eq!(mode("written.yaml"), mode("tiny.yaml"));
 }
+
+#[test]
+fn a_policy_of_the_library_or_a_folder_runs_under_its_own_name() {
+    let workplace = with_mine();
+    let mine = workplace.read("mine/policy.yaml");
+    let bounds = mine.replace("maxGramsPerKwh: 1000", "maxGramsPerKwh: 300");
+    workplace.write("mine/policy.yaml", bounds.replace("percentile: 30", "percentile: 20"));
+    std::fs::remove_file(workplace.path().join("mine/SHA256SUMS")).unwrap();
+    let words = "sim run tiny.yaml --policy percentile-v1 --policy percentile-v1 --policy ./mine \
+                 --policy percentile --out results";
+    let ended = workplace.run(words);
+    assert_eq!(ended.code, Some(0));
+    insta::assert_snapshot!(ended.err);
+    let summary = workplace.json("results/summary.json");
+    let runs = summary["runs"].as_array().unwrap();
+    let names: Vec<&str> = runs.iter().map(|run| run["policy"].as_str().unwrap()).collect();
+    assert_eq!(names, ["default-scheduler", "percentile-v1", "percentile-v1-2", "percentile"]);
+    // The shipped policy has the defaults of its rule, and mine another percentile.
+    assert_eq!(runs[1]["digest"], runs[3]["digest"]);
+    assert_ne!(runs[1]["digest"], runs[2]["digest"]);
+    workplace.write("mine/policy.yaml", "version: 1");
+    insta::assert_snapshot!(refused(&workplace, "sim run tiny.yaml --policy ./mine --out more"));
+}
