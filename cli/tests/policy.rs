@@ -4,7 +4,9 @@
 
 mod support;
 
-use support::Workplace;
+use std::path::Path;
+
+use support::{Workplace, root};
 
 /// What can be exported by name, as `policy list` says.
 fn names() -> Vec<String> {
@@ -202,4 +204,71 @@ fn a_policy_of_the_library_or_a_folder_runs_under_its_own_name() {
     assert_ne!(runs[1]["digest"], runs[2]["digest"]);
     workplace.write("mine/policy.yaml", "version: 1");
     insta::assert_snapshot!(refused(&workplace, "sim run tiny.yaml --policy ./mine --out more"));
+}
+
+/// The command of the shipped policy gives the numbers of its file and of its card.
+#[test]
+fn the_card_of_percentile_v1_says_what_a_fresh_run_gives() {
+    let folder = root().join("policies/library/percentile-v1");
+    let list = Workplace::new().run("policy list --format json").out;
+    let list: serde_json::Value = serde_json::from_str(&list).unwrap();
+    let claimed = list["policies"][0]["validation"].as_object().unwrap();
+
+    let workplace = Workplace::new();
+    let scenario = root().join("scenarios/year-seven-zones.yaml");
+    let words = ["sim", "run", scenario.to_str().unwrap(), "--policy", "percentile-v1"];
+    let ended = workplace.run_args(&[&words[..], &["--format", "json", "--quiet"]].concat());
+    let summary: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+    let (reference, run) = (&summary["runs"][0], &summary["runs"][1]);
+    let number =
+        |run: &serde_json::Value, place: &str| run.pointer(place).unwrap().as_f64().unwrap();
+    let fresh = [
+        ("deadlineMissesPods", number(run, "/pods/deadlineMisses")),
+        ("delayMeanHours", number(run, "/delayHours/mean")),
+        ("delayP95Hours", number(run, "/delayHours/p95")),
+        ("emissionsKilograms", number(run, "/emissionsGrams/total") / 1e3),
+        ("emissionsReferenceKilograms", number(reference, "/emissionsGrams/total") / 1e3),
+        ("savingPercent", number(run, "/savingPercent")),
+        ("submittedPods", number(run, "/pods/submitted")),
+    ];
+    let keys: Vec<&str> = claimed.keys().map(String::as_str).collect();
+    assert_eq!(keys, fresh.map(|(key, _)| key));
+    for (key, value) in fresh {
+        // Two digits are claimed.
+        let claimed = claimed[key].as_f64().unwrap();
+        assert!(
+            (claimed - value).abs() <= 0.005 + 1e-9,
+            "{key}: {claimed} is claimed, not {value}"
+        );
+    }
+
+    let row = |zone: &str, pointer: &str| {
+        let (before, after) = (number(reference, pointer) / 1e3, number(run, pointer) / 1e3);
+        let saved = 100.0 * (1.0 - after / before);
+        format!("| {zone} | {before:.2} | {after:.2} | {saved:.1} |\n")
+    };
+    let zones = reference["emissionsGramsByZone"].as_object().unwrap().keys();
+    let rows = zones.map(|zone| row(zone, &format!("/emissionsGramsByZone/{zone}")));
+    let rows = rows.chain([row("all", "/emissionsGrams/total")]);
+    let card = std::fs::read_to_string(folder.join("README.md")).unwrap();
+    for row in rows {
+        assert!(card.contains(&row), "the card lacks {row}");
+    }
+    for text in ["9.7 h", "24 h", "20,576", "no deadline was missed"] {
+        assert!(card.contains(text), "the card lacks {text}");
+    }
+}
+
+#[test]
+fn the_data_of_percentile_v1_is_the_bundled_data() {
+    let folder = root().join("policies/library/percentile-v1");
+    let yaml = std::fs::read_to_string(folder.join("policy.yaml")).unwrap();
+    let policy = carbon_kube_policies::file::Loaded::parse(&yaml, None).unwrap();
+    assert_eq!(policy.file.provenance.datasets.len(), 7);
+    for (name, promised) in policy.file.provenance.datasets {
+        let path = ["datasets/data", "core/data"].map(|folder| root().join(folder).join(&name));
+        let file = path.iter().find(|path| Path::exists(path)).unwrap();
+        let sha256 = carbon_kube_policies::file::sha256(&std::fs::read(file).unwrap());
+        assert_eq!(sha256, promised, "{name}");
+    }
 }
