@@ -29,6 +29,11 @@ pub enum Command {
         #[command(subcommand)]
         command: SimCommand,
     },
+    /// Policies: what is shipped, what a cluster loads, whether a file is right
+    Policy {
+        #[command(subcommand)]
+        command: PolicyCommand,
+    },
     /// About the scenario format
     Scenario {
         #[command(subcommand)]
@@ -55,6 +60,16 @@ pub enum SimCommand {
     Run(RunArgs),
     /// Report every problem of a scenario, with line, column and hint
     Validate(ValidateArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Write a policy as a ConfigMap for the cluster, or as a folder to edit
+    Export(ExportArgs),
+    /// Check policies: checksum, version, rule, settings, bounds
+    Verify(VerifyArgs),
+    /// List the shipped policies and the rules
+    List(PolicyListArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -87,6 +102,7 @@ pub enum Format {
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:\n  carbon-kube sim run scenarios/quickstart.yaml\n  \
                   carbon-kube sim run scenarios/quickstart.yaml --policy threshold --policy percentile\n  \
+                  carbon-kube sim run scenarios/quickstart.yaml --policy percentile-v1 --policy ./mine\n  \
                   carbon-kube sim run week.yaml --set spec.nodePools[0].count=40 --seed 9 --out runs/more\n  \
                   carbon-kube sim run week.yaml --format json --quiet | jq '.runs[].savingPercent'")]
 pub struct RunArgs {
@@ -107,8 +123,9 @@ pub struct RunArgs {
     /// Change a field of the scenario; can be given several times
     #[arg(long, value_name = "PATH=VALUE", value_parser = assignment)]
     pub set: Vec<(String, String)>,
-    /// Run this policy only, beside the reference; can be given several times
-    #[arg(long, value_name = "NAME")]
+    /// Run this policy only, beside the reference: one of the scenario, a rule, a shipped policy, or
+    /// a folder with `policy.yaml`; can be given several times
+    #[arg(long, value_name = "NAME|DIR")]
     pub policy: Vec<String>,
     /// Runs at a time; if not given, one per core
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -132,6 +149,63 @@ pub struct ValidateArgs {
     #[arg(long, value_name = "PATH=VALUE", value_parser = assignment)]
     pub set: Vec<(String, String)>,
     /// How problems are printed
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// As what a policy is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum PolicyForm {
+    /// The manifest of a ConfigMap
+    #[default]
+    Configmap,
+    /// A folder with policy.yaml and SHA256SUMS
+    Dir,
+}
+
+/// The namespace of an exported ConfigMap, unless told otherwise: that of the chart.
+pub const NAMESPACE: &str = "carbon-kube";
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Nothing is overwritten: a target that exists is refused.\n\n\
+                  Examples:\n  carbon-kube policy export percentile-v1 | kubectl apply -f -\n  \
+                  carbon-kube policy export lowest-zone --namespace batch -o lowest-zone.yaml\n  \
+                  carbon-kube policy export percentile-v1 --format dir -o mine\n  \
+                  carbon-kube policy export ./mine | kubectl apply -f -")]
+pub struct ExportArgs {
+    /// A shipped policy, a rule with its defaults, or a folder with `policy.yaml`
+    #[arg(value_name = "NAME|DIR")]
+    pub policy: String,
+    /// What to write
+    #[arg(long, value_enum, default_value_t)]
+    pub format: PolicyForm,
+    /// Namespace of the ConfigMap; if not given, `carbon-kube`
+    #[arg(long, value_name = "NS", value_parser = namespace)]
+    pub namespace: Option<String>,
+    /// Where to write it; without it, a manifest goes to standard output
+    #[arg(long, short, value_name = "PATH", required_if_eq("format", "dir"))]
+    pub out: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Exit status: 0 all are right, 1 one is refused, 2 one could not be read.\n\n\
+                  Examples:\n  carbon-kube policy verify policies/library/percentile-v1\n  \
+                  carbon-kube policy verify mine exported.yaml --format json"
+)]
+pub struct VerifyArgs {
+    /// A folder with `policy.yaml`, the file itself, or the manifest of a ConfigMap
+    #[arg(required = true, value_name = "DIR|FILE")]
+    pub policies: Vec<PathBuf>,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Example:\n  carbon-kube policy list --format json")]
+pub struct PolicyListArgs {
+    /// How the list is printed
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
 }
@@ -219,4 +293,14 @@ fn assignment(text: &str) -> Result<(String, String), String> {
         .filter(|(path, _)| !path.is_empty())
         .map(|(path, value)| (path.to_owned(), value.to_owned()))
         .ok_or_else(|| format!("`{text}` is not PATH=VALUE, such as `spec.seed=9`"))
+}
+
+/// A name that the API server takes for a namespace (RFC 1123, a label).
+fn namespace(text: &str) -> Result<String, String> {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let ends = !text.starts_with('-') && !text.ends_with('-');
+    if (1..=63).contains(&text.len()) && text.bytes().all(inner) && ends {
+        return Ok(text.to_owned());
+    }
+    Err("use 1 to 63 lower-case letters, digits and, between them, `-`".to_owned())
 }

@@ -12,7 +12,7 @@ pub struct Failure {
 }
 
 /// Exit status of a command that could not run.
-const COULD_NOT_RUN: u8 = 2;
+pub const COULD_NOT_RUN: u8 = 2;
 
 /// Exit status of a command that ran and found something wrong.
 pub const CHECK_FAILED: u8 = 1;
@@ -30,6 +30,12 @@ impl Failure {
     #[must_use]
     pub fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// With the option in front that has the wrong value.
+    #[must_use]
+    pub fn of(self, option: &str) -> Self {
+        Self { message: format!("{option}: {}", self.message), ..self }
     }
 
     /// With a hint where there is one.

@@ -5,6 +5,7 @@ mod completions;
 mod datasets;
 mod failure;
 mod output;
+mod policy;
 mod progress;
 mod scenario_schema;
 mod sim_run;
@@ -12,7 +13,7 @@ mod sim_validate;
 
 use std::process::ExitCode;
 
-use args::{Command, DatasetsCommand, ScenarioCommand, SimCommand};
+use args::{Command, DatasetsCommand, PolicyCommand, ScenarioCommand, SimCommand};
 use clap::Parser;
 use failure::Failure;
 
@@ -28,6 +29,9 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Sim { command: SimCommand::Run(args) } => sim_run::run(&args),
         Command::Sim { command: SimCommand::Validate(args) } => sim_validate::run(&args),
+        Command::Policy { command: PolicyCommand::Export(args) } => policy::export::run(&args),
+        Command::Policy { command: PolicyCommand::Verify(args) } => policy::verify::run(&args),
+        Command::Policy { command: PolicyCommand::List(args) } => policy::list::run(&args),
         Command::Scenario { command: ScenarioCommand::Schema } => scenario_schema::run(),
         Command::Datasets { command: DatasetsCommand::List(args) } => datasets::list::run(&args),
         Command::Datasets { command: DatasetsCommand::Stats(args) } => datasets::stats::run(&args),

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use carbon_kube_policies::Settings;
+use carbon_kube_policies::file::{Bounds, PolicyFile};
 use carbon_kube_sim::comparison::{self, Entry, Watch};
 use carbon_kube_sim::engine::RunError;
 use carbon_kube_sim::outcome::Outcome;
@@ -18,6 +19,7 @@ use carbon_kube_sim::world::World;
 use crate::args::{Format, RunArgs};
 use crate::failure::{Failure, INTERRUPTED};
 use crate::output;
+use crate::policy::source;
 use crate::progress::Progress;
 
 pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
@@ -35,8 +37,8 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     if !args.quiet && !parsed.warnings.is_empty() {
         output::remark(diagnostics_text(&parsed.warnings).trim_end());
     }
-    parsed.spec.spec.policies = selected(&parsed.spec.spec.policies, &args.policy)?;
-    let entries = comparison::entries(parsed.spec.spec.policies.iter().cloned());
+    let entries = selected(&parsed.spec.spec.policies, args)?;
+    parsed.spec.spec.policies = entries.iter().map(|entry| entry.settings.clone()).collect();
     // Before there is a folder: a Ctrl-C between the two would leave it behind.
     let stop = stop_on_interrupt()?;
     let directory = directory(args, &world.name)?;
@@ -152,34 +154,61 @@ pub fn diagnostics_text(diagnostics: &[Diagnostic]) -> String {
 }
 
 /// The policies to run: all, or the reference and those that were asked for.
-fn selected(all: &[Settings], names: &[String]) -> Result<Vec<Settings>, Failure> {
-    if names.is_empty() {
-        return Ok(all.to_vec());
+fn selected(all: &[Settings], args: &RunArgs) -> Result<Vec<Entry>, Failure> {
+    if args.policy.is_empty() {
+        return Ok(comparison::entries(all.iter().cloned()));
     }
-    let mut selected: Vec<Settings> = all.first().cloned().into_iter().collect();
-    for name in names {
-        let listed = all.iter().filter(|settings| settings.name() == name);
-        let mut found: Vec<Settings> = listed.cloned().collect();
-        if found.is_empty() {
-            found.push(Settings::by_name(name).ok_or_else(|| unknown_policy(name))?);
-        }
-        for settings in found {
-            if !selected.contains(&settings) {
-                selected.push(settings);
+    let mut selected: Vec<Entry> = all.iter().take(1).map(entry).collect();
+    for name in &args.policy {
+        for entry in asked(all, name, args.quiet)? {
+            if !selected.contains(&entry) {
+                selected.push(entry);
             }
         }
     }
-    Ok(selected)
+    Ok(numbered(selected))
 }
 
-fn unknown_policy(name: &str) -> Failure {
-    let known: Vec<&str> = Settings::all().iter().map(Settings::name).collect();
-    let nearest = carbon_kube_core::zone::nearest_name(name, known.iter().copied());
-    let hint = match nearest {
-        Some(nearest) => format!("did you mean `{nearest}`?"),
-        None => format!("there are `{}`", known.join("`, `")),
-    };
-    Failure::new(format!("--policy: there is no policy `{name}`")).hint(hint)
+/// What a name stands for: policies of the scenario before anything else, which then have the
+/// scenario's settings.
+fn asked(all: &[Settings], name: &str, quiet: bool) -> Result<Vec<Entry>, Failure> {
+    let listed = all.iter().filter(|settings| settings.name() == name);
+    let found: Vec<Entry> = listed.map(entry).collect();
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let policy = source::find(name).map_err(|failure| failure.of("--policy"))?.policy;
+    if !quiet {
+        warn_of_bounds(&policy.file);
+    }
+    Ok(vec![Entry { name: policy.file.name, settings: policy.settings }])
+}
+
+/// The simulator takes a rule and its settings, and no bounds: a run with narrow ones would say
+/// something else than the cluster does.
+fn warn_of_bounds(file: &PolicyFile) {
+    if file.bounds != Bounds::default() {
+        output::remark(&format!(
+            "warning: `bounds` of policy `{}` are kept by the cluster, not by this run",
+            file.name
+        ));
+    }
+}
+
+fn entry(settings: &Settings) -> Entry {
+    Entry { name: settings.name().to_owned(), settings: settings.clone() }
+}
+
+/// Gives names that are taken a number, so that every row has a name of its own.
+fn numbered(entries: Vec<Entry>) -> Vec<Entry> {
+    let mut numbered: Vec<Entry> = Vec::with_capacity(entries.len());
+    for Entry { name, settings } in entries {
+        let is_free = |name: &String| numbered.iter().all(|entry| entry.name != *name);
+        let names = (2..).map(|number| format!("{name}-{number}"));
+        let free = std::iter::once(name.clone()).chain(names).find(is_free);
+        numbered.push(Entry { name: free.unwrap_or(name), settings });
+    }
+    numbered
 }
 
 fn compare(

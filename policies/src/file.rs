@@ -36,7 +36,8 @@ pub const MAX_BYTES: usize = 1 << 20;
 pub struct PolicyFile {
     /// 1.
     pub version: u32,
-    /// How reports, metrics and logs call the policy: lower-case letters, digits and `-`.
+    /// How reports, metrics and logs call the policy: lower-case letters, digits and, between them,
+    /// `-`.
     pub name: String,
     /// The rule, such as `percentile`.
     pub kind: String,
@@ -135,7 +136,9 @@ pub enum PolicyError {
     #[error("policy file version {0}; this program reads version {VERSION}")]
     Version(u32),
     /// A name that labels and metrics can't carry.
-    #[error("`{0}` can't name a policy: use 1 to 63 lower-case letters, digits and `-`")]
+    #[error(
+        "`{0}` can't name a policy: use 1 to 63 lower-case letters, digits and, between them, `-`"
+    )]
     Name(String),
     /// A rule that this program lacks.
     #[error("no rule is called `{kind}`{hint}")]
@@ -276,8 +279,7 @@ fn read<T: serde::de::DeserializeOwned>(yaml: &str) -> Result<T, PolicyError> {
 
 impl PolicyFile {
     fn check(&self) -> Result<Settings, PolicyError> {
-        let letters = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        if !(1..=63).contains(&self.name.len()) || !self.name.bytes().all(letters) {
+        if !is_label(&self.name) {
             return Err(PolicyError::Name(self.name.chars().take(80).collect()));
         }
         let Bounds { min_grams_per_kwh: min, max_grams_per_kwh: max } = self.bounds;
@@ -292,6 +294,17 @@ impl PolicyFile {
         ranges::check(&tagged).map_err(settings_error)?;
         Settings::from_tagged(tagged).map_err(|error| settings_error(error.to_string()))
     }
+}
+
+/// Whether the API server takes `name` as the value of a label, which it is in the ConfigMap.
+fn is_label(name: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let outer = |b: Option<&u8>| b.is_some_and(|&b| inner(b) && b != b'-');
+    let bytes = name.as_bytes();
+    bytes.len() <= 63
+        && bytes.iter().all(|&b| inner(b))
+        && outer(bytes.first())
+        && outer(bytes.last())
 }
 
 fn known_rule(kind: &str) -> Result<(), PolicyError> {
@@ -331,6 +344,8 @@ mod tests {
             ("version: 1", "version: 2", "policy file version 2; this program reads version 1"),
             ("version: 1", "version: one", "not a policy file: "),
             ("name: mine", "name: My Policy", "`My Policy` can't name a policy"),
+            ("name: mine", "name: mine-", "`mine-` can't name a policy"),
+            ("name: mine", "name: \"\"", "`` can't name a policy"),
             ("kind: percentile", "kind: percentil", "did you mean `percentile`?"),
             ("kind: percentile", "kind: tuner", "no rule is called `tuner`"),
             ("percentile: 25", "percentil: 25", "settings of `percentile`: unknown field"),
