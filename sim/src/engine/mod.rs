@@ -24,6 +24,7 @@ mod control;
 mod gate;
 mod refused;
 mod running;
+mod sampling;
 mod scheduling;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,6 +48,7 @@ use crate::world::{Owner, World};
 
 use control::Control;
 use refused::Refused;
+use sampling::Sampling;
 use scheduling::Shape;
 
 /// What a run tells, and hears, while it goes.
@@ -193,6 +195,8 @@ struct Simulation<'w> {
     pacer: Pacer,
     pending: BTreeMap<Shape, BTreeSet<(Time, u32)>>,
     refused: Refused,
+    /// `None` where the scheduler looks at every node.
+    sampling: Option<Sampling>,
     running: usize,
     shiftable: Vec<u32>,
     /// CPU held by deferrable pods, for a policy's quota.
@@ -256,6 +260,7 @@ impl<'w> Simulation<'w> {
             pacer: Pacer::new(world.scheduler.releases_per_minute, world.start),
             pending: BTreeMap::new(),
             refused: Refused::new(world.scheduler.holding),
+            sampling: Sampling::new(world),
             running: 0,
             shiftable: Vec::new(),
             deferrable_milli_cpu: 0,

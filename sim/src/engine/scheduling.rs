@@ -109,10 +109,15 @@ impl Simulation<'_> {
         Ok(())
     }
 
-    /// Filter: the best node of each pool that has room.
+    /// Filter: the best node of each pool that has room, among those that the scheduler looks at.
     fn find_candidates(&mut self, pod: u32, scratch: &mut Scratch) {
         scratch.candidates.clear();
         scratch.views.clear();
+        if let Some(mut sampling) = self.sampling.take() {
+            self.sample(pod, &mut sampling, scratch);
+            self.sampling = Some(sampling);
+            return;
+        }
         let spec = &self.world.pods[pod as usize];
         let class = &self.classes[spec.class as usize];
         for (position, eligible) in class.eligible.iter().enumerate() {
