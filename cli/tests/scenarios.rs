@@ -53,6 +53,18 @@ fn quickstart() {
 }
 
 #[test]
+fn extender_only() {
+    let results = results("extender-only.yaml");
+    results.saves(&["threshold", "percentile", "lowest-zone"], 3.0..8.0);
+    results.saves(&["percentile-lowest-zone"], 5.0..12.0);
+    for policy in results.0.keys() {
+        assert!(results.pods(policy, "unfinished") < 0.5, "{policy}");
+        let missed = results.pods(policy, "deadlineMisses") / results.pods(policy, "submitted");
+        assert!(missed <= 0.02, "{policy}: {missed}");
+    }
+}
+
+#[test]
 fn week_four_zones() {
     let results = results("week-four-zones.yaml");
     results.saves(&["lowest-zone", "percentile-lowest-zone"], 3.0..10.0);

@@ -283,10 +283,13 @@ impl Outlook for Issue {
         if from < first || to > end {
             return None;
         }
-        let ends = self.points.iter().skip(1).map(|(at, _)| *at).chain([end]);
+        // The points that hold somewhere in the range, without a walk over all of them.
+        let held = self.points.partition_point(|(at, _)| *at <= from).saturating_sub(1);
+        let ends = self.points.iter().skip(held + 1).map(|(at, _)| *at).chain([end]);
         Some(
-            self.points
+            self.points[held..]
                 .iter()
+                .take_while(|(at, _)| *at < to)
                 .zip(ends)
                 .map(|((start, value), stop)| {
                     let covered = stop.min(to) - (*start).max(from);

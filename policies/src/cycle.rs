@@ -50,15 +50,21 @@ pub fn judge(
     verdicts: &mut [Verdict],
 ) -> Option<Time> {
     verdicts.fill(Verdict::NO_OPINION);
-    let Holding::Filter { retry } = holding else {
-        policy.place(pod, nodes, signal, verdicts);
-        return None;
+    let (pod, held) = match holding {
+        Holding::Gate => (*pod, None),
+        Holding::Filter { retry } => {
+            let pod = in_the_queue(pod, nodes, retry);
+            (pod, hold(policy, &pod, nodes, signal))
+        }
     };
-    let pod = in_the_queue(pod, nodes, retry);
-    let held = hold(policy, &pod, nodes, signal);
     match held {
         Some(_) => verdicts.fill(Verdict { feasible: false, ..Verdict::NO_OPINION }),
         None => policy.place(&pod, nodes, signal, verdicts),
+    }
+    // A policy may choose among the nodes, but who refuses them all makes the pod wait.
+    let may_wait = pod.must_run_by.is_some_and(|limit| limit > signal.now);
+    if !may_wait && verdicts.iter().all(|verdict| !verdict.feasible) {
+        verdicts.iter_mut().for_each(|verdict| verdict.feasible = true);
     }
     held
 }
@@ -174,6 +180,28 @@ mod tests {
         // 60 - 5 = 55: from here on the scheduler may look again only after the limit.
         assert_eq!(check(&policy, FILTER, 55, &[Some(0), Some(1)]), (false, vec![true, true]));
         assert_eq!(check(&policy, FILTER, 90, &[Some(0)]), (false, vec![true]));
+    }
+
+    /// Refuses whatever it is shown.
+    #[derive(Debug)]
+    struct Refuses;
+
+    impl Policy for Refuses {
+        fn name(&self) -> &'static str {
+            "refuses"
+        }
+
+        fn place(&self, _: &PodView, _: &[NodeView], _: &Signal<'_>, verdicts: &mut [Verdict]) {
+            verdicts.iter_mut().for_each(|verdict| verdict.feasible = false);
+        }
+    }
+
+    #[test]
+    fn a_policy_that_refuses_everything_cannot_keep_a_pod_past_its_limit() {
+        for (holding, limit) in [(Holding::Gate, 60), (FILTER, 55)] {
+            assert_eq!(check(&Refuses, holding, limit - 1, &[Some(0)]).1, [false]);
+            assert_eq!(check(&Refuses, holding, limit, &[Some(0)]).1, [true]);
+        }
     }
 
     #[test]

@@ -235,6 +235,9 @@ pub struct SchedulerSettings {
     pub control_interval: Span,
     /// How old a published value is at the earliest; 0: known as the hour starts.
     pub signal_delay: Span,
+    /// Share of the nodes that suffices to choose from, in per cent; 100: all, 0: kube-scheduler's
+    /// adaptive rule.
+    pub percentage_of_nodes_to_score: u32,
     /// Weight of `place` in the sum of scores, as an extender's `weight`.
     pub place_weight: i64,
     /// The most held pods that leave per minute when a grid turns clean.

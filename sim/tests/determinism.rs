@@ -33,6 +33,10 @@ fn one_and_two_threads_give_the_same_outcomes() {
     threads_do_not_matter(&busy_world());
     let mut world = busy_world();
     world.scheduler.holding = Holding::Filter { retry: SCHEDULER_RETRY };
+    world.scheduler.percentage_of_nodes_to_score = 0;
+    for pool in &mut world.pools {
+        pool.count = 60;
+    }
     threads_do_not_matter(&world);
 }
 

@@ -392,3 +392,34 @@ fn a_cluster_with_only_an_extender_pauses_and_moves_nothing() {
     assert_eq!((outcome.pods[0].pauses, outcome.pods[0].finish), (0, Some(after(14.0))));
     close(outcome.zones[0].operational.get(), 50.0);
 }
+
+#[test]
+fn a_scheduler_that_samples_nodes_may_not_show_the_cleanest_one() {
+    // 249 nodes in Germany and one in France, which comes last in the order of looking.
+    let zones = vec![zone("EU-DE", vec![500.0; 48]), zone("EU-FR", vec![50.0; 48])];
+    let mut world = world(
+        zones,
+        vec![pool("de", 0, 249), pool("fr", 1, 1)],
+        vec![class("job")],
+        (0..3).map(|i| pod(f64::from(i), 1.0, None)).collect(),
+    );
+    let pools = |world: &carbon_kube_sim::world::World| {
+        let pods = run(world, json!("lowest-zone")).pods;
+        pods.iter().map(|pod| pod.pool.unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(pools(&world), [1, 1, 1]);
+    // 40 % are 100 nodes: the first cycle looks at 0 to 99, the second at 100 to 199, the third at
+    // 200 to 249 and, from the front again, at 0 to 49.
+    world.scheduler.percentage_of_nodes_to_score = 40;
+    assert_eq!(pools(&world), [0, 0, 1]);
+    // In topology zones of their own the two pools take turns: the node in France is the second
+    // of all. The next cycles start at 100 and 200; the third comes round to it.
+    for pool in &mut world.pools {
+        pool.labels.insert("topology.kubernetes.io/zone".into(), pool.name.clone());
+    }
+    assert_eq!(pools(&world), [1, 0, 1]);
+    // A node that has no room is looked at, but not counted: each cycle goes one further.
+    world.pods.iter_mut().for_each(|pod| pod.duration = hours(10.0));
+    world.pools[1].allocatable = resources(1.0, 16);
+    assert_eq!(pools(&world), [1, 0, 0]);
+}

@@ -156,13 +156,15 @@ proptest! {
         }
     }
 
-    /// Whatever the policy says.
+    /// Whatever the policy says, and however few of the nodes the scheduler looks at.
     #[test]
     fn where_there_is_room_every_pod_starts_by_its_limit(mut world in any_world()) {
         for pool in &mut world.pools {
             pool.count = 100;
         }
-        let hooks = Hooks { stop: &AtomicBool::new(false), progress: &|_| {}, events: None, decisions: None };
+        world.scheduler.percentage_of_nodes_to_score = 0;
+        let stop = AtomicBool::new(false);
+        let hooks = Hooks { stop: &stop, progress: &|_| {}, events: None, decisions: None };
         let outcome = engine::run(&world, &Refuses, "refuses", hooks).unwrap();
         for (spec, pod) in world.pods.iter().zip(&outcome.pods) {
             let delay = spec.max_delay.unwrap_or_default();

@@ -17,7 +17,7 @@ use carbon_kube_sim::world::World;
 use serde_json::Value;
 use support::Extender;
 
-/// Three days in four grids; a machine type of its own in each, one of them with taints; pods that
+/// A day in four grids; a machine type of its own in each, one of them with taints; pods that
 /// wait, that don't, and that only some pools can hold.
 fn world(holding: &str) -> World {
     let text = format!(
@@ -26,7 +26,7 @@ kind: Scenario
 metadata: {{name: parity}}
 spec:
   start: 2020-06-08T00:00:00Z
-  duration: 3d
+  duration: 1d
   seed: 11
   grid: {{zones: [{{zone: EU-FR}}, {{zone: EU-DE}}, {{zone: US-CA}}, {{zone: EU-UK}}]}}
   nodePools:
@@ -39,18 +39,18 @@ spec:
     - {{name: uk, zone: EU-UK, count: 1, instanceType: c5.9xlarge}}
   workloads:
     - name: batch
-      generated: {{podsPerDay: 150, duration: {{median: 2h, sigma: 1}},
+      generated: {{podsPerDay: 60, duration: {{median: 2h, sigma: 1}},
         shapes: [{{weight: 2, cpu: 1500m, memory: 4Gi}}, {{weight: 1, cpu: 6, memory: 8Gi}}]}}
-      maxDelay: 18h
+      maxDelay: 5h
       interruptible: true
       migratable: true
     - name: now
-      generated: {{podsPerDay: 60, duration: {{median: 30m, sigma: 1}},
+      generated: {{podsPerDay: 24, duration: {{median: 30m, sigma: 1}},
         shapes: [{{cpu: 750m, memory: 1Gi}}]}}
     - name: arm
-      generated: {{podsPerDay: 40, duration: {{median: 1h, sigma: 0.5}},
+      generated: {{podsPerDay: 16, duration: {{median: 1h, sigma: 0.5}},
         shapes: [{{cpu: 2, memory: 2Gi}}]}}
-      maxDelay: 5h
+      maxDelay: 3h
       template: {{spec: {{tolerations: [{{key: arch, operator: Exists}}]}}}}
   scheduler: {{placeWeight: 5, holding: {holding}}}
   forecast: {{kind: noisy}}

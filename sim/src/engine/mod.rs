@@ -24,6 +24,7 @@ mod control;
 mod gate;
 mod refused;
 mod running;
+mod sampling;
 mod scheduling;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,6 +49,7 @@ use crate::world::{Owner, World};
 
 use control::Control;
 use refused::Refused;
+use sampling::Sampling;
 use scheduling::Shape;
 
 /// What a run tells, and hears, while it goes.
@@ -202,6 +204,8 @@ struct Simulation<'w> {
     pacer: Pacer,
     pending: BTreeMap<Shape, BTreeSet<(Time, u32)>>,
     refused: Refused,
+    /// `None` where the scheduler looks at every node.
+    sampling: Option<Sampling>,
     running: usize,
     shiftable: Vec<u32>,
     /// CPU held by deferrable pods, for a policy's quota.
@@ -271,6 +275,7 @@ impl<'w> Simulation<'w> {
             pacer: Pacer::new(world.scheduler.releases_per_minute, world.start),
             pending: BTreeMap::new(),
             refused: Refused::new(world.scheduler.holding),
+            sampling: Sampling::new(world),
             running: 0,
             shiftable: Vec::new(),
             deferrable_milli_cpu: 0,

@@ -111,10 +111,15 @@ impl Simulation<'_> {
         Ok(())
     }
 
-    /// Filter: the best node of each pool that has room.
+    /// Filter: the best node of each pool that has room, among those that the scheduler looks at.
     fn find_candidates(&mut self, pod: u32, scratch: &mut Scratch) {
         scratch.candidates.clear();
         scratch.views.clear();
+        if let Some(mut sampling) = self.sampling.take() {
+            self.sample(pod, &mut sampling, scratch);
+            self.sampling = Some(sampling);
+            return;
+        }
         let spec = &self.world.pods[pod as usize];
         let class = &self.classes[spec.class as usize];
         for (position, eligible) in class.eligible.iter().enumerate() {
@@ -154,11 +159,6 @@ impl Simulation<'_> {
         let signal = self.control.signal(self.now);
         let holding = self.world.scheduler.holding;
         let held = judge(self.policy, holding, &view, views, &signal, verdicts);
-        // A policy may choose among the nodes, but who refuses them all makes the pod wait.
-        let may_wait = view.must_run_by.is_some_and(|limit| limit > self.now);
-        if !may_wait && verdicts.iter().all(|verdict| !verdict.feasible) {
-            verdicts.iter_mut().for_each(|verdict| verdict.feasible = true);
-        }
         self.best_of(pod, candidates, verdicts).ok_or(match holding {
             Holding::Gate => Failure::NoRoom,
             Holding::Filter { .. } => Failure::Refused { held },

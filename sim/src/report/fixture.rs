@@ -114,6 +114,7 @@ fn world(zones: usize, hours: usize) -> World {
             holding: carbon_kube_policies::Holding::Gate,
             control_interval: Span::HOUR,
             signal_delay: Span::ZERO,
+            percentage_of_nodes_to_score: 100,
             place_weight: 1,
             releases_per_minute: 60.0,
             backoff_initial: Span::SECOND,

@@ -139,6 +139,7 @@ fn scheduler(spec: &Spec) -> SchedulerSettings {
         },
         control_interval: scheduler.control_interval.0,
         signal_delay: scheduler.signal_delay.0,
+        percentage_of_nodes_to_score: scheduler.percentage_of_nodes_to_score,
         place_weight: scheduler.place_weight,
         releases_per_minute: scheduler.releases_per_minute,
         backoff_initial: scheduler.backoff_initial.0,

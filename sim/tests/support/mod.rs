@@ -126,6 +126,7 @@ pub fn world(
             holding: Holding::Gate,
             control_interval: Span::HOUR,
             signal_delay: Span::ZERO,
+            percentage_of_nodes_to_score: 100,
             place_weight: 1,
             releases_per_minute: 600.0,
             backoff_initial: Span::SECOND,
