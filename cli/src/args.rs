@@ -103,6 +103,7 @@ pub enum Format {
 #[command(after_help = "Examples:\n  carbon-kube sim run scenarios/quickstart.yaml\n  \
                   carbon-kube sim run scenarios/quickstart.yaml --policy threshold --policy percentile\n  \
                   carbon-kube sim run scenarios/quickstart.yaml --policy percentile-v1 --policy ./mine\n  \
+                  carbon-kube sim run scenarios/extender-only.yaml --record-decisions decisions.jsonl\n  \
                   carbon-kube sim run week.yaml --set spec.nodePools[0].count=40 --seed 9 --out runs/more\n  \
                   carbon-kube sim run week.yaml --format json --quiet | jq '.runs[].savingPercent'")]
 pub struct RunArgs {
@@ -133,6 +134,9 @@ pub struct RunArgs {
     /// Also write events.jsonl: every event of every run
     #[arg(long)]
     pub events: bool,
+    /// Also write every scheduling cycle as requests to the extender, a line of JSON each
+    #[arg(long, value_name = "FILE")]
+    pub record_decisions: Option<PathBuf>,
     /// Print the result and errors, nothing else
     #[arg(long, short)]
     pub quiet: bool,

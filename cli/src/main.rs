@@ -7,6 +7,7 @@ mod failure;
 mod output;
 mod policy;
 mod progress;
+mod run_files;
 mod scenario_schema;
 mod sim_run;
 mod sim_validate;

@@ -1,18 +1,18 @@
 //! `sim run SCENARIO`: every policy on one world, a table, and a folder of results.
 
 use std::fs::File;
-use std::io::{self, BufWriter, ErrorKind, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use carbon_kube_policies::Settings;
 use carbon_kube_policies::file::{Bounds, PolicyFile};
 use carbon_kube_sim::comparison::{self, Entry, Watch};
 use carbon_kube_sim::engine::RunError;
 use carbon_kube_sim::outcome::Outcome;
-use carbon_kube_sim::report::{self, EventPart, OutputDirectory, ReportError, Summary, Written};
+use carbon_kube_sim::report::{self, OutputDirectory, ReportError, Summary, Written};
 use carbon_kube_sim::scenario::{self, Diagnostic, Parsed};
 use carbon_kube_sim::world::World;
 
@@ -21,6 +21,7 @@ use crate::failure::{Failure, INTERRUPTED};
 use crate::output;
 use crate::policy::source;
 use crate::progress::Progress;
+use crate::run_files::RunFiles;
 
 pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let mut overrides = args.set.clone();
@@ -37,20 +38,22 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     if !args.quiet && !parsed.warnings.is_empty() {
         output::remark(diagnostics_text(&parsed.warnings).trim_end());
     }
+    if let Some(file) = &args.record_decisions {
+        can_be_written(file)?;
+    }
     let entries = selected(&parsed.spec.spec.policies, args)?;
     parsed.spec.spec.policies = entries.iter().map(|entry| entry.settings.clone()).collect();
     // Before there is a folder: a Ctrl-C between the two would leave it behind.
     let stop = stop_on_interrupt()?;
     let directory = directory(args, &world.name)?;
-    let wanted = args.events || parsed.spec.spec.outputs.events;
-    let events = EventFiles::new(&directory, wanted, Arc::clone(&stop));
-    let outcomes = compare(&world, &entries, args, &stop, &events)?;
+    let logs = Logs::new(args, parsed.spec.spec.outputs.events, &directory, &stop);
+    let outcomes = compare(&world, &entries, args, &stop, &logs)?;
     let finished = outcomes.iter().flatten().count();
     if finished == 0 {
         output::remark("interrupted before a run was finished; nothing was written");
         return Ok(ExitCode::from(INTERRUPTED));
     }
-    let (summary, target) = keep(directory, &world, &parsed, &outcomes, &events)?;
+    let (summary, target) = keep(directory, &world, &parsed, &outcomes, &logs)?;
     show(&summary, &target, args)?;
     if finished == entries.len() {
         return Ok(ExitCode::SUCCESS);
@@ -60,19 +63,59 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(INTERRUPTED))
 }
 
+/// Refuses a place for a file before hours of simulation, not after.
+fn can_be_written(file: &Path) -> Result<(), Failure> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let failure = |problem: &str| {
+        let name = file.display();
+        Failure::new(format!("--record-decisions: {name}: {problem}"))
+    };
+    if !folder.unwrap_or(Path::new(".")).is_dir() {
+        return Err(failure("its folder does not exist"));
+    }
+    if file.is_dir() {
+        return Err(failure("this is a folder").hint("name a file in it"));
+    }
+    Ok(())
+}
+
+/// What runs write while they go.
+struct Logs {
+    events: RunFiles,
+    decisions: RunFiles,
+}
+
+impl Logs {
+    fn new(
+        args: &RunArgs,
+        events: bool,
+        directory: &OutputDirectory,
+        stop: &Arc<AtomicBool>,
+    ) -> Self {
+        let files =
+            |stem, wanted, target| RunFiles::new(stem, wanted, directory, target, Arc::clone(stop));
+        let (wanted, target) = (args.events || events, directory.target().join("events.jsonl"));
+        let decisions = args.record_decisions.clone();
+        Self {
+            events: files("events", wanted, target),
+            decisions: files("decisions", decisions.is_some(), decisions.unwrap_or_default()),
+        }
+    }
+}
+
 /// Writes the runs that were finished, all under the final name at once.
 fn keep(
     directory: OutputDirectory,
     world: &World,
     parsed: &Parsed,
     outcomes: &[Option<Outcome>],
-    events: &EventFiles,
+    logs: &Logs,
 ) -> Result<(Summary, PathBuf), Failure> {
     let finished: Vec<&Outcome> = outcomes.iter().flatten().collect();
     let outputs = &parsed.spec.spec.outputs;
     let written = Written {
         scenario: &scenario::effective_yaml(&parsed.spec),
-        events: &events.parts(outcomes),
+        events: &logs.events.parts(outcomes),
         pods: outputs.pods,
         zones: outputs.zones,
         charts: outputs.charts,
@@ -80,8 +123,12 @@ fn keep(
     };
     let summary =
         report::write_all(&directory, world, &finished, &written).map_err(report_failure)?;
-    events.remove(outcomes.len());
+    let joined = logs.decisions.join(outcomes);
+    logs.events.remove(outcomes.len());
+    logs.decisions.remove(outcomes.len());
     let target = directory.commit().map_err(report_failure)?;
+    // The results are kept, whatever became of the file beside them.
+    joined.map_err(report_failure)?;
     Ok((summary, target))
 }
 
@@ -216,20 +263,21 @@ fn compare(
     entries: &[Entry],
     args: &RunArgs,
     stop: &AtomicBool,
-    events: &EventFiles,
+    logs: &Logs,
 ) -> Result<Vec<Option<Outcome>>, Failure> {
     let progress = Progress::new(entries, world.start, world.end, args.quiet);
-    let open = |position: usize| events.open(position);
+    let open_events = |position: usize| logs.events.open(position);
+    let open_decisions = |position: usize| logs.decisions.open(position);
     let watch = Watch {
         stop,
         progress: &|position, now| progress.advance(position, now),
-        events: events.wanted.then_some(&open),
-        decisions: None,
+        events: logs.events.wanted.then_some(&open_events),
+        decisions: logs.decisions.wanted.then_some(&open_decisions),
     };
     let results = comparison::compare(world, entries, args.jobs.unwrap_or(0).into(), &watch)
         .map_err(|error| Failure::new(format!("can't start threads: {error}")))?;
     progress.finish();
-    if let Some(error) = events.failure() {
+    if let Some(error) = logs.events.failure().or_else(|| logs.decisions.failure()) {
         return Err(report_failure(error));
     }
     results
@@ -237,7 +285,7 @@ fn compare(
         .map(|result| match result {
             Ok(outcome) => Ok(Some(outcome)),
             Err(RunError::Interrupted) => Ok(None),
-            // `events` knows of it already; no log fails on its way to a file that it has not.
+            // `logs` knows of it already; no log fails on its way to a file that it has not.
             Err(error) => Err(Failure::new(error.to_string())),
         })
         .collect()
@@ -276,90 +324,4 @@ fn report_failure(error: ReportError) -> Failure {
         _ => error.hint(),
     };
     Failure::new(error.to_string()).maybe_hint(hint)
-}
-
-/// The event log of each run, in a file of its own until they are joined.
-struct EventFiles {
-    wanted: bool,
-    folder: PathBuf,
-    target: PathBuf,
-    failed: Arc<Failed>,
-}
-
-/// A log that could not be written ends all runs: on a full disk there will be no results, and
-/// simulating on would only make the user wait for that message.
-struct Failed {
-    first: Mutex<Option<io::Error>>,
-    stop: Arc<AtomicBool>,
-}
-
-impl Failed {
-    fn note(&self, error: &io::Error) {
-        let copy =
-            error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
-        self.first.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(copy);
-        self.stop.store(true, Ordering::SeqCst);
-    }
-}
-
-impl EventFiles {
-    fn new(directory: &OutputDirectory, wanted: bool, stop: Arc<AtomicBool>) -> Self {
-        let (folder, target) = (directory.path().to_owned(), directory.target().to_owned());
-        let failed = Arc::new(Failed { first: Mutex::new(None), stop });
-        Self { wanted, folder, target, failed }
-    }
-
-    fn path(&self, position: usize) -> PathBuf {
-        self.folder.join(format!("events-{position}.part"))
-    }
-
-    fn open(&self, position: usize) -> io::Result<Box<dyn Write + Send>> {
-        let file =
-            File::create(self.path(position)).inspect_err(|error| self.failed.note(error))?;
-        Ok(Box::new(BufWriter::new(EventFile { file, failed: Arc::clone(&self.failed) })))
-    }
-
-    /// What went wrong with any of the logs.
-    fn failure(&self) -> Option<ReportError> {
-        let source = self.failed.first.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        let path = self.target.join("events.jsonl");
-        Some(ReportError::Io { path, action: "can't write", source })
-    }
-
-    fn parts(&self, outcomes: &[Option<Outcome>]) -> Vec<EventPart> {
-        let finished = outcomes.iter().enumerate().filter(|(_, outcome)| outcome.is_some());
-        let parts = finished.map(|(position, _)| EventPart::File(self.path(position)));
-        if self.wanted { parts.collect() } else { Vec::new() }
-    }
-
-    /// Takes the parts away; what is left of an interrupted run goes with them.
-    fn remove(&self, runs: usize) {
-        for position in 0..runs {
-            // Without `--events` there is none.
-            let _ = std::fs::remove_file(self.path(position));
-        }
-    }
-}
-
-/// The event log of one run, below its buffer. What fails as the buffer is dropped, nobody above
-/// would hear of.
-struct EventFile {
-    file: File,
-    failed: Arc<Failed>,
-}
-
-impl Write for EventFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes);
-        if let Err(error) = &written
-            && error.kind() != ErrorKind::Interrupted
-        {
-            self.failed.note(error);
-        }
-        written
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
 }

@@ -60,6 +60,26 @@ fn the_folder_holds_what_the_readme_says() {
 
 /// `outputs.pods` and `outputs.zones` were read, documented, and had no effect.
 #[test]
+fn recorded_decisions_are_requests_to_the_extender_run_by_run() {
+    let workplace = Workplace::new();
+    let ended = workplace.run("sim run tiny.yaml --out results --record-decisions seen.jsonl");
+    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
+    let lines: Vec<serde_json::Value> =
+        workplace.read("seen.jsonl").lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let of = |kind: &str| lines.iter().filter(|line| line["kind"] == kind).collect::<Vec<_>>();
+    let runs: Vec<&str> = of("run").iter().filter_map(|run| run["policy"].as_str()).collect();
+    assert_eq!(runs, ["default-scheduler", "percentile"]);
+    // 40 pods, each placed once by either policy.
+    let pods = |line: &&serde_json::Value| line["request"]["Pod"]["metadata"]["name"].is_string();
+    assert!(of("filter").iter().filter(|line| pods(line)).count() >= 80);
+    assert!(!workplace.names("results").iter().any(|name| name.ends_with(".part")));
+    let ended = workplace.run("sim run tiny.yaml --out more --record-decisions none/seen.jsonl");
+    assert_eq!(ended.code, Some(2));
+    let message = "error: --record-decisions: none/seen.jsonl: its folder does not exist\n";
+    assert_eq!(ended.err, message);
+}
+
+#[test]
 fn what_the_scenario_leaves_out_is_not_written() {
     let workplace = Workplace::new();
     let outputs = "spec.outputs={pods: false, zones: false, charts: false}";

@@ -51,20 +51,20 @@ pub fn user() -> User {
 }
 
 impl RunningExtender {
-    /// Starts an extender of the cluster and waits until it is ready. `decisions` is the section of
-    /// that name in its configuration, as YAML in one line.
+    /// Starts an extender of the cluster and waits until it is ready. `sections` are those of its
+    /// configuration that say how it decides, as YAML or JSON.
     ///
     /// # Errors
     /// When it can't be built or started.
-    pub async fn start(cluster: &Cluster, name: &str, decisions: &str) -> Result<Self> {
+    pub async fn start(cluster: &Cluster, name: &str, sections: &str) -> Result<Self> {
         let (api, probes) = (free_port()?, free_port()?);
-        let config = format!(
-            "server: {{listen: '127.0.0.1:{api}', drain: 1s}}\n\
-             telemetry: {{listen: '127.0.0.1:{probes}', logDecisions: true}}\n\
-             source: {{kubernetes: {{namespace: {NAMESPACE}}}}}\ndecisions: {decisions}\n"
-        );
+        let mut config: Value = serde_saphyr::from_str(sections).context("sections")?;
+        config["server"] = json!({"listen": format!("127.0.0.1:{api}"), "drain": "1s"});
+        let listen = format!("127.0.0.1:{probes}");
+        config["telemetry"] = json!({"listen": listen, "logDecisions": true});
+        config["source"] = json!({"kubernetes": {"namespace": NAMESPACE}});
         let path = cluster.folder().join(format!("{name}.yaml"));
-        std::fs::write(&path, config)?;
+        std::fs::write(&path, config.to_string())?;
         let arguments = ["--config".to_owned(), path.display().to_string()];
         let mut program = Program::new(name, binary("carbon-kube-extender")?, arguments);
         let kubeconfig = cluster.kubeconfig(&user())?;

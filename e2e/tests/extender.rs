@@ -34,7 +34,7 @@ const DIRTY: [(&str, f64, f64); 1] = [("US-CA", 300.0, 200.0)];
 const CLEAN: [(&str, f64, f64); 1] = [("US-CA", 100.0, 200.0)];
 
 /// Short limits: nobody waits five minutes for a test.
-const DECISIONS: &str = "{retryInterval: 1s}";
+const DECISIONS: &str = "decisions: {retryInterval: 1s}";
 
 /// A cluster with ten nodes in California, a dirty grid, a policy, an extender and a scheduler
 /// that asks it.

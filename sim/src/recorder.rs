@@ -36,7 +36,7 @@ use crate::world::{Pool, World};
 const VERSION: u32 = 1;
 
 /// Node label that tells the recorded pools apart, so that each can have its own power.
-const POOL_LABEL: &str = "carbon-kube.io/pool";
+pub const POOL_LABEL: &str = "carbon-kube.io/pool";
 
 /// Longer than any simulation: nothing that was recorded is too old.
 const NEVER_OLD: &str = "87600h";
@@ -70,8 +70,10 @@ pub fn write_run(
     writeln!(out, "{line}")
 }
 
-/// The extender's configuration for the simulated cluster.
-fn configuration(world: &World) -> Value {
+/// The sections of the extender's configuration that make it decide as in the simulated cluster,
+/// where each node has its pool's name as [`POOL_LABEL`].
+#[must_use]
+pub fn configuration(world: &World) -> Value {
     let decisions = match world.scheduler.holding {
         Holding::Gate => json!({"holding": "gate"}),
         Holding::Filter { retry } => {

@@ -39,7 +39,7 @@ spec:
     - {{name: uk, zone: EU-UK, count: 1, instanceType: c5.9xlarge}}
   workloads:
     - name: batch
-      generated: {{podsPerDay: 60, duration: {{median: 2h, sigma: 1}},
+      generated: {{podsPerDay: 90, duration: {{median: 2h, sigma: 1}},
         shapes: [{{weight: 2, cpu: 1500m, memory: 4Gi}}, {{weight: 1, cpu: 6, memory: 8Gi}}]}}
       maxDelay: 5h
       interruptible: true
@@ -51,7 +51,8 @@ spec:
       generated: {{podsPerDay: 16, duration: {{median: 1h, sigma: 0.5}},
         shapes: [{{cpu: 2, memory: 2Gi}}]}}
       maxDelay: 3h
-      template: {{spec: {{tolerations: [{{key: arch, operator: Exists}}]}}}}
+      template: {{spec: {{tolerations: [{{key: arch, operator: Exists}}],
+        nodeSelector: {{carbon-kube.io/grid-zone: EU-DE}}}}}}
   scheduler: {{placeWeight: 5, holding: {holding}}}
   forecast: {{kind: noisy}}
 "
