@@ -24,8 +24,25 @@ doc: ## Build the API documentation, warnings denied
 	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --workspace --all-features --no-deps
 
 .PHONY: bench
-bench: ## Measure the figures of docs/performance.md
+bench: ## Measure the figures of docs/performance.md; LOAD=1 also puts the extender under load
 	cargo bench --locked -p carbon-kube-sim
+	services/extender/benches/instructions.sh
+	$(if $(LOAD),services/extender/benches/load.sh)
+
+.PHONY: load
+load: ## Put the extender under load on this machine: 6 minutes, two cores
+	services/extender/benches/load.sh
+
+FUZZ = services/extender/fuzz
+
+.PHONY: fuzz
+fuzz: ## Fuzz requests and documents, a minute each or RUNS=N inputs each (needs cargo-fuzz and a nightly compiler)
+	cp Cargo.lock $(FUZZ)/Cargo.lock
+	cargo run --locked -p carbon-kube-extender --example fuzz_seeds -- $(FUZZ)/corpus
+	cd $(FUZZ) && cargo +nightly fuzz run request -- -dict=protocol.dict $(FUZZ_LIMIT)
+	cd $(FUZZ) && cargo +nightly fuzz run documents -- -dict=documents.dict $(FUZZ_LIMIT)
+
+FUZZ_LIMIT = -max_len=4096 -timeout=10 $(if $(RUNS),-runs=$(RUNS),-max_total_time=60)
 
 .PHONY: quickstart
 quickstart: ## Run the first scenario
