@@ -18,6 +18,16 @@ test: ## Run every test; with CARBON_KUBE_TEST_DATA=DIR also those on real files
 lint: ## Check format and lints, warnings denied
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --all-features -- --deny warnings
+	cargo clippy --locked --workspace --all-features $(E2E) -- --deny warnings
+
+# The tests that each start a control plane; `--all-targets` leaves them out.
+E2E = --test control_plane --test extender --test parity
+
+.PHONY: e2e
+e2e: ## Run the end-to-end tests on a real etcd, kube-apiserver and kube-scheduler (needs Go; 10 minutes more when cold)
+	cargo build --locked --workspace --all-features --bins
+	CARBON_KUBE_E2E_BINARIES="$(abspath $(or $(CARGO_TARGET_DIR),target))/debug" \
+		cargo test --locked --workspace --all-features $(E2E) -- --test-threads 1 --nocapture
 
 .PHONY: doc
 doc: ## Build the API documentation, warnings denied

@@ -126,11 +126,15 @@ impl RunningExtender {
     }
 }
 
-/// A binary of the project, built if need be in the profile of the tests.
+/// A binary of the project: in the folder `CARBON_KUBE_E2E_BINARIES`, or built in the profile of the
+/// tests.
 ///
 /// # Errors
 /// When the build fails.
 pub fn binary(name: &str) -> Result<PathBuf> {
+    if let Some(folder) = std::env::var_os("CARBON_KUBE_E2E_BINARIES") {
+        return Ok(PathBuf::from(folder).join(name));
+    }
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let folder = BUILT.get_or_init(|| build().map_err(|error| format!("{error:#}")));
     let folder = folder.as_ref().map_err(|error| anyhow::anyhow!("{error}"))?;

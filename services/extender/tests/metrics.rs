@@ -1,0 +1,82 @@
+//! `docs/metrics.md` against what an extender exposes: no metric without a row, no row without one.
+
+#![allow(clippy::unwrap_used, reason = "test code")]
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use prometheus_client::encoding::text::encode;
+use support::{Extender, NOON, names, pod};
+
+/// Names and types that the page lists.
+fn documented() -> BTreeMap<String, String> {
+    let page = include_str!("../../../docs/metrics.md");
+    let row = |line: &str| {
+        let mut cells = line.split('|').map(str::trim).skip(1);
+        let name = cells.next()?.strip_prefix('`')?.strip_suffix('`')?.to_owned();
+        Some((name, cells.next()?.to_owned()))
+    };
+    page.lines().filter(|line| line.starts_with("| `")).filter_map(row).collect()
+}
+
+/// Names and types that the extender declares.
+fn exposed(text: &str) -> BTreeMap<String, String> {
+    let declared = |line: &str| {
+        let (name, kind) = line.strip_prefix("# TYPE ")?.split_once(' ')?;
+        Some((name.to_owned(), kind.to_owned()))
+    };
+    text.lines().filter_map(declared).collect()
+}
+
+#[tokio::test]
+async fn the_page_lists_what_a_busy_extender_exposes() {
+    let zones = [("US-TX", 412.0, 350.0), ("US-CA", 280.0, 200.0)];
+    let extender = Extender::with("", "kind: percentile", 2, &zones);
+    let wishes = [("mode", "enforce"), ("max-delay", "6h"), ("expected-duration", "2h")];
+    let request = names(&pod(&wishes), &["node-0000", "node-0001"]);
+    extender.post("filter", request.clone()).await;
+    extender.post("filter", "{").await;
+    // The grid turns clean: the pod is released, placed, and counted.
+    let clean = zones.map(|(zone, _, threshold)| (zone, 100.0, threshold));
+    extender.at("2026-06-01T13:00:00Z").grid("2026-06-01T13:00:00Z", &clean);
+    extender.post("filter", request.clone()).await;
+    extender.post("prioritize", request.clone()).await;
+    extender.service.documents.threshold(Some("no JSON"));
+    extender.grid(NOON, &zones);
+    extender.post("filter", names(&pod(&wishes), &["ghost"])).await;
+    let mut text = String::new();
+    encode(&mut text, &extender.service.registry).unwrap();
+    assert_eq!(exposed(&text), documented());
+    for line in [
+        "carbonkube_gate_released_total{reason=\"clean\"} 1",
+        "carbonkube_extender_requests_total{verb=\"filter\",result=\"unreadable\"} 1",
+        "carbonkube_extender_fallbacks_total{reason=\"unknown-node\"} 1",
+        "carbonkube_document_refused_total{document=\"threshold\"} 1",
+        "carbonkube_gate_wait_seconds_sum 3600",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn the_estimate_is_grams_of_the_first_offer_and_of_the_best_score() {
+    // Nodes of 6.5 W per core x 1.2: 7.8 W. Two cores for two hours are 0.0312 kWh.
+    let zones = [("EU-FR", 50.0, 1.0), ("EU-DE", 350.0, 1.0)];
+    let extender = Extender::with("", "kind: lowest-zone", 2, &zones);
+    let wishes = [("mode", "enforce"), ("expected-duration", "2h")];
+    let request = names(&pod(&wishes), &["node-0000", "node-0001"]);
+    for _ in 0..3 {
+        extender.post("filter", request.clone()).await;
+        extender.post("prioritize", request.clone()).await;
+    }
+    let mut text = String::new();
+    encode(&mut text, &extender.service.registry).unwrap();
+    let value = |name: &str| -> f64 {
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    // In France at 50 g/kWh, once: 1.56 g. On the mean of both, 200 g/kWh: 6.24 g.
+    assert!((value("carbonkube_emissions_grams_total") - 1.56).abs() < 1e-9);
+    assert!((value("carbonkube_counterfactual_emissions_grams_total") - 6.24).abs() < 1e-9);
+}
