@@ -65,7 +65,7 @@ field() { # name: its values, one a line
 }
 
 median() {
-    sort -g | awk '{ value[NR] = $1 } END { print value[int((NR + 1) / 2)] }'
+    sort -g | awk '{ value[NR] = $1 } END { printf "%.0f", value[int((NR + 1) / 2)] }'
 }
 
 spread() {

@@ -8,10 +8,12 @@
 mod cluster;
 
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 
 use carbon_kube_core::documents::{IntensityDocument, ThresholdDocument};
 use carbon_kube_extender::answer::{Context, filter, prioritize};
 use carbon_kube_extender::config::Config;
+use carbon_kube_extender::documents::PolicyMap;
 use carbon_kube_policies::file::Loaded;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
@@ -76,12 +78,8 @@ fn threshold(cluster: &Cluster, text: &str) {
 
 fn policy(cluster: &Cluster, text: &str) {
     if Loaded::parse(text, None).is_ok() {
-        let rule = std::collections::BTreeMap::from([("policy.yaml".to_owned(), text.to_owned())]);
-        let annotations = std::collections::BTreeMap::new();
-        let map = carbon_kube_extender::documents::PolicyMap {
-            data: &rule,
-            annotations: &annotations,
-        };
+        let data = BTreeMap::from([("policy.yaml".to_owned(), text.to_owned())]);
+        let map = PolicyMap { data: &data, annotations: &BTreeMap::new() };
         cluster.service.documents.policy(Some(map));
         judged(cluster);
         cluster.policy("kind: percentile-lowest-zone");
