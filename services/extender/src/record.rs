@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use carbon_kube_core::Time;
 use carbon_kube_core::cluster::Mode;
+use carbon_kube_core::{Span, Time};
 use tracing::info;
 
 use crate::answer::{Answer, PodId};
@@ -24,6 +24,8 @@ pub struct Recorder {
     pub ledger: Arc<Ledger>,
     /// Whether each decision is a log line.
     pub log_decisions: bool,
+    /// How long before its limit a pod is let go.
+    pub retry: Span,
 }
 
 impl Recorder {
@@ -62,13 +64,23 @@ impl Recorder {
         self.metrics.duration.get_or_create(&Verb { verb }).observe(took.as_secs_f64());
     }
 
+    /// Why a pod that waited may run now.
+    fn release_reason(&self, decision: &Decision<'_>, now: Time) -> &'static str {
+        let let_go = decision.must_run_by.map(|limit| limit - self.retry);
+        match decision.neutral {
+            Some(Neutral::NoData | Neutral::StaleData | Neutral::NoPolicy) => "failopen",
+            _ if let_go.is_none_or(|at| at <= now) => "deadline",
+            _ => "clean",
+        }
+    }
+
     fn follow(&self, verb: &'static str, pod: &PodId, decision: &Decision<'_>, now: Time) {
         // A scheduler with one node left does not ask for scores.
         let passed = decision.offered() - decision.refused() as usize;
         let last = verb == "prioritize" || passed == 1;
         let entry = self.ledger.follow(pod, decision, last, now);
         if let Some(waited) = entry.waited {
-            let reason = release_reason(decision, now);
+            let reason = self.release_reason(decision, now);
             self.metrics.released.get_or_create(&Reason { reason }).inc();
             self.metrics.waited.observe(waited.seconds());
         }
@@ -78,16 +90,6 @@ impl Recorder {
             self.metrics.emissions.get_or_create(&labels).inc_by(emitted);
             self.metrics.counterfactual.get_or_create(&labels).inc_by(without);
         }
-    }
-}
-
-/// Why a pod that waited may run now.
-fn release_reason(decision: &Decision<'_>, now: Time) -> &'static str {
-    let retry = carbon_kube_policies::cycle::SCHEDULER_RETRY;
-    match decision.neutral {
-        Some(Neutral::NoData | Neutral::StaleData | Neutral::NoPolicy) => "failopen",
-        _ if decision.must_run_by.is_none_or(|limit| limit - retry <= now) => "deadline",
-        _ => "clean",
     }
 }
 

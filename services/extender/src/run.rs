@@ -92,6 +92,7 @@ impl Service {
             explanations: Explanations::new(config.memory.decisions),
             ledger,
             log_decisions: config.telemetry.log_decisions,
+            retry: config.decisions.retry_interval.0,
         };
         let documents = Documents { state: Arc::clone(&state), metrics };
         let app = App { state, recorder: Arc::new(recorder), clock };

@@ -64,7 +64,7 @@ pub fn router(app: App) -> Router {
 }
 
 impl App {
-    #[tracing::instrument(level = "debug", skip_all, fields(verb))]
+    #[tracing::instrument(skip_all, fields(verb = verb, bytes = body.len()))]
     fn answer(&self, verb: &'static str, answering: Answering, body: &[u8]) -> Response {
         let start = Instant::now();
         let snapshot = self.state.current();
