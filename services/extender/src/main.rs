@@ -56,11 +56,12 @@ fn start(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
         LogFormat::Json => logs::Format::Json,
         LogFormat::Text => logs::Format::Text,
     };
+    // The exporter of spans, kube and the server take the process's provider of cryptography; the
+    // first needs one even without TLS.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let otlp = config.telemetry.otlp_endpoint.as_deref();
     // Its drop sends the last spans.
     let _guard = logs::init("carbon-kube-extender", format, &config.telemetry.log_filter, otlp)?;
-    // kube and the server both take the process's provider of cryptography.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.server.threads)
         .enable_all()

@@ -38,6 +38,8 @@ fn spans_reach_the_collector_before_the_process_ends() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let received = thread::spawn(move || collector(listener));
+    // Where tests of the workspace are built together, the exporter's client has TLS and wants one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let guard = logs::init("the-service", Format::Json, "info", Some(&endpoint)).unwrap();
     tracing::info_span!("answering").in_scope(|| tracing::info!("inside"));
     drop(guard);
