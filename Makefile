@@ -18,7 +18,7 @@ test: ## Run every test; with CARBON_KUBE_TEST_DATA=DIR also those on real files
 lint: ## Check format and lints, warnings denied
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --all-features -- --deny warnings
-	cargo clippy --locked --workspace --all-features $(E2E) -- --deny warnings
+	cargo clippy --locked --workspace --all-features $(E2E) --test throughput -- --deny warnings
 
 # The tests that each start a control plane; `--all-targets` leaves them out.
 E2E = --test control_plane --test extender --test parity

@@ -29,6 +29,10 @@ use crate::{folder, watch};
 /// How long connections may finish what they have begun.
 const LAST_REQUESTS: Duration = Duration::from_secs(10);
 
+/// The largest read buffer of a connection with HTTP/1.1. hyper's own 400 KiB are quicker by
+/// little for whole nodes, and cost 50 MiB with a thousand connections.
+const READ_BUFFER: usize = 64 * 1024;
+
 /// Why the service could not run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -166,7 +170,8 @@ async fn serve(
     handle: Handle<SocketAddr>,
     routes: Router,
 ) -> io::Result<()> {
-    let server: Server<SocketAddr> = axum_server::from_tcp(listener)?.handle(handle);
+    let mut server: Server<SocketAddr> = axum_server::from_tcp(listener)?.handle(handle);
+    server.http_builder().http1().max_buf_size(READ_BUFFER);
     let service = routes.into_make_service();
     // An answer is one small packet; waiting to fill it would cost 40 ms.
     match tls {

@@ -236,3 +236,20 @@ async fn what_can_not_be_read_is_400_with_an_error_and_nothing_else_is() {
     assert_eq!(answer["Nodes"], Value::Null);
     assert_eq!(answer["NodeNames"], Value::Null);
 }
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_refused_with_an_error() {
+    let extender = Extender::with("server: {maxBodyBytes: 10000}", PERCENTILE, 2, &MIXED);
+    let (status, answer) = extender.post("filter", " ".repeat(10_001)).await;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert!(answer["Error"].is_string(), "{answer}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_never_arrives_is_given_up() {
+    let extender = Extender::with("", PERCENTILE, 2, &MIXED);
+    let never = futures::stream::pending::<Result<String, std::io::Error>>();
+    let (status, answer) = extender.post("filter", axum::body::Body::from_stream(never)).await;
+    assert_eq!(status, StatusCode::REQUEST_TIMEOUT);
+    assert_eq!(answer["Error"], "the request did not arrive within 5s");
+}
