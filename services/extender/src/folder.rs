@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use carbon_kube_core::cluster::{INTENSITY, MODE, POLICY, POLICY_SHA256, THRESHOLD};
-use carbon_kube_policies::file::promised_sha256;
+use carbon_kube_policies::file::{promised_sha256, sha256};
 use carbon_kube_policies::wire::{Node, Text};
 use carbon_kube_telemetry::Health;
 use serde::Deserialize;
@@ -39,7 +39,7 @@ pub async fn watch(folder: PathBuf, documents: Documents, health: Health) {
 struct Folder {
     folder: PathBuf,
     documents: Documents,
-    /// What each file held at the last look.
+    /// The digest of each file at the last look: the list of nodes alone is megabytes.
     seen: BTreeMap<&'static str, Option<String>>,
 }
 
@@ -83,10 +83,11 @@ impl Folder {
     /// The file's text where it differs from the last look: `Some(None)` where it is gone.
     fn changed(&mut self, name: &'static str) -> Option<Option<String>> {
         let text = read(&self.folder.join(name));
-        if self.seen.get(name) == Some(&text) || (text.is_none() && !self.seen.contains_key(name)) {
+        let digest = text.as_ref().map(|text| sha256(text.as_bytes()));
+        if self.seen.get(name).unwrap_or(&None) == &digest {
             return None;
         }
-        self.seen.insert(name, text.clone());
+        self.seen.insert(name, digest);
         Some(text)
     }
 
@@ -119,7 +120,7 @@ impl Folder {
     }
 
     fn policy(&self) {
-        let text = |name| self.seen.get(name).cloned().flatten();
+        let text = |name| read(&self.folder.join(name));
         let Some(yaml) = text(POLICY.1) else {
             self.documents.policy(None);
             return;

@@ -29,9 +29,9 @@ use crate::{folder, watch};
 /// How long connections may finish what they have begun.
 const LAST_REQUESTS: Duration = Duration::from_secs(10);
 
-/// The largest read buffer of a connection with HTTP/1.1. hyper's own 400 KiB are quicker by
-/// little for whole nodes, and cost 50 MiB with a thousand connections.
-const READ_BUFFER: usize = 64 * 1024;
+/// The largest read buffer of a connection with HTTP/1.1. hyper's own 400 KiB cost some 45 MiB
+/// with a thousand connections, and no less time for whole nodes (`docs/performance.md`).
+const READ_BUFFER: usize = 16 * 1024;
 
 /// Why the service could not run.
 #[derive(Debug, thiserror::Error)]

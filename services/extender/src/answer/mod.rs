@@ -63,6 +63,9 @@ pub enum Unreadable {
     /// No JSON, or a field of the wrong type.
     #[error("not a request of kube-scheduler: {0}")]
     Malformed(#[from] serde_json::Error),
+    /// Not UTF-8.
+    #[error("not a request of kube-scheduler: {0}")]
+    Encoding(#[from] std::str::Utf8Error),
     /// Not an object: serde would take an array for the fields in their order.
     #[error("not a request of kube-scheduler: expected an object")]
     NoObject,
@@ -148,7 +151,8 @@ fn read<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, Unreadable> {
     if body.trim_ascii_start().first() != Some(&b'{') {
         return Err(Unreadable::NoObject);
     }
-    Ok(serde_json::from_slice(body)?)
+    // Once for the whole body: serde would look at each name again.
+    Ok(serde_json::from_str(std::str::from_utf8(body)?)?)
 }
 
 fn decided<'s>(context: &Context<'s>, args: &ExtenderArgs<'_>, nodes: &Nodes<'_>) -> Decision<'s> {
