@@ -24,7 +24,7 @@ use serde_json::json;
 
 const NODES: usize = 1_000;
 const PODS: usize = 400;
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pods_a_second_with_and_without_extenders() {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The extender under load: answer times, CPU and memory of one server thread, asked from the other
-# core. Prints the figures of docs/performance-extender.md; ends everything that it started.
+# core. Prints the figures of docs/performance.md; ends everything that it started.
 #
 #   SECONDS_EACH=10 REPEAT=3 LONG_SECONDS=60 services/extender/benches/load.sh
 set -euo pipefail
