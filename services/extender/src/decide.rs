@@ -69,8 +69,7 @@ pub enum Offered {
 /// policy would ask again, which in a scheduler's queue is the scheduler's business.
 const UPDATE_INTERVAL: Span = Span::from_millis(300_000);
 
-/// Energy of moving one gigabyte at each end, as the simulator's default: an extender moves
-/// nothing.
+/// Energy of moving one gigabyte: an extender moves nothing.
 const TRANSFER_KWH_PER_GB: f64 = 0.0;
 
 /// A class of equal nodes in one request, and what the policy says of it.

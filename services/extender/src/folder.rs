@@ -112,8 +112,9 @@ impl Folder {
             Err(error) => return self.unusable("namespaces.json", &error),
         };
         let mode = |namespace: Namespace| {
-            let mode = namespace.metadata.labels.get(MODE)?.parse().ok()?;
-            Some((namespace.metadata.name, mode))
+            let label = namespace.metadata.labels.get(MODE)?;
+            // As in a cluster: a label that can't be understood leaves the namespace alone.
+            Some((namespace.metadata.name, label.parse().unwrap_or_default()))
         };
         let namespaces: HashMap<_, _> = list.items.into_iter().filter_map(mode).collect();
         self.documents.state.change(Changed::Namespaces, |parts| parts.namespaces = namespaces);

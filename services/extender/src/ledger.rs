@@ -75,7 +75,7 @@ impl Ledger {
         followed.seen = now;
         let offer = mean_grams_per_hour(decision);
         followed.first_offer = followed.first_offer.or(offer);
-        if decision.refused() as usize == decision.offered() {
+        if decision.refused() > 0 && decision.refused() as usize == decision.offered() {
             followed.refused_since.get_or_insert(now);
             return Entry::default();
         }
