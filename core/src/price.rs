@@ -64,6 +64,16 @@ impl PriceSeries {
         if series.starts.is_empty() { Err(PriceError::Empty) } else { Ok(series) }
     }
 
+    /// From where to where the prices are said: from the first to the last, and as long again as the
+    /// one before the last held.
+    #[must_use]
+    pub fn known(&self) -> (Time, Time) {
+        let first = self.starts[0];
+        let last = self.starts[self.starts.len() - 1];
+        let before = self.starts.get(self.starts.len().wrapping_sub(2)).copied().unwrap_or(last);
+        (first, last.saturating_add(last - before))
+    }
+
     /// The price at an instant in USD/kWh.
     #[must_use]
     pub fn at(&self, at: Time) -> f64 {
