@@ -39,6 +39,8 @@ pub struct ZoneAccount {
     pub energy: KilowattHours,
     /// Capacity that pods held, and egress.
     pub cost: UsDollars,
+    /// The price of `energy`; 0 where electricity has none.
+    pub electricity: UsDollars,
 }
 
 impl ZoneAccount {
@@ -112,4 +114,6 @@ pub struct PodOutcome {
     pub transfer: GramsCo2e,
     /// The part of its nodes' price that it held, and egress.
     pub cost: UsDollars,
+    /// The price of its energy over idle, and of moving its data; 0 where electricity has none.
+    pub electricity: UsDollars,
 }

@@ -4,12 +4,14 @@
 
 mod support;
 
-use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 
 use carbon_kube_core::forecast::ForecastModel;
+use carbon_kube_core::power::{Curve, Shape};
+use carbon_kube_core::price::PriceSeries;
 use carbon_kube_core::view::{NodeView, PodView};
-use carbon_kube_core::{Bytes, Span, Time};
+use carbon_kube_core::{Bytes, Span, Time, Watts};
 use carbon_kube_policies::cycle::SCHEDULER_RETRY;
 use carbon_kube_policies::{Gate, Holding, Policy, Settings, Signal, Verdict};
 use carbon_kube_sim::engine::{self, Hooks};
@@ -34,6 +36,19 @@ prop_compose! {
     }
 }
 
+fn any_curve() -> impl Strategy<Value = Curve> {
+    let watts = |value: f64| Watts::new(value).unwrap();
+    let points = prop::collection::vec(0.0..400.0f64, 2..12).prop_map(move |mut points| {
+        points.sort_by(f64::total_cmp);
+        Shape::Points(points.into_iter().map(watts).collect())
+    });
+    let shape = prop_oneof![Just(Shape::Sqrt), Just(Shape::Cubic), points];
+    (shape, any::<bool>()).prop_map(move |(shape, sleeps)| {
+        let curve = Curve::new(watts(100.0), watts(300.0), shape).unwrap();
+        if sleeps { curve.zero_when_idle() } else { curve }
+    })
+}
+
 prop_compose! {
     fn any_world()(
         grids in prop::collection::vec(prop::collection::vec(10.0..800.0f64, 24 * 14), 1..4),
@@ -47,15 +62,21 @@ prop_compose! {
         holding in prop::sample::select(vec![
             Holding::Gate, Holding::Filter { retry: SCHEDULER_RETRY },
         ]),
+        curves in prop::collection::vec(prop::option::of(any_curve()), 3),
+        prices in prop::option::of(prop::collection::vec(-0.1..0.5f64, 24)),
     ) -> World {
         pods.sort_by_key(|pod| pod.arrival);
         let names = ["US-CA", "EU-DE", "EU-FR"];
         let zones = grids.into_iter().enumerate()
             .map(|(i, values)| zone_from(names[i], START - Span::DAY * 7, Span::HOUR, values))
             .collect::<Vec<_>>();
-        let pools = zones.iter().enumerate()
+        let mut pools: Vec<_> = zones.iter().enumerate()
             .map(|(i, _)| pool(names[i], i, nodes[i]))
             .collect();
+        for (pool, curve) in pools.iter_mut().zip(curves) {
+            pool.idle = curve.as_ref().map_or(pool.idle, |curve| curve.watts(0.0));
+            pool.curve = curve;
+        }
         let mut classes = vec![class("plain"), class("pausable"), class("movable")];
         classes[1].interruptible = true;
         classes[1].checkpoint = Span::MINUTE * 3;
@@ -64,6 +85,9 @@ prop_compose! {
         classes[2].checkpoint = Span::MINUTE;
         classes[2].data = Bytes(50_000_000);
         let mut world = world(zones, pools, classes, pods);
+        let steps = |prices: Vec<f64>| (0..).map(|hour| START + Span::HOUR * hour).zip(prices);
+        world.zones[0].electricity =
+            prices.map(|prices| Arc::new(PriceSeries::new(steps(prices)).unwrap()));
         world.forecast = forecast;
         world.scheduler.control_interval = control;
         world.scheduler.holding = holding;
@@ -135,6 +159,12 @@ proptest! {
             let shares: f64 = outcome.pods.iter().map(|pod| pod.idle_share.get()).sum();
             let idle: f64 = outcome.zones.iter().map(|zone| zone.idle.get()).sum();
             prop_assert!(shares <= idle * (1.0 + 1e-9), "pods share the idle power, they don't add to it");
+            let electricity: f64 = outcome.pods.iter().map(|pod| pod.electricity.get()).sum();
+            let idle_price = world.zones[0].electricity.as_ref().map_or(0.0, |prices| {
+                world.idle_power(0).get() / 1e3 * prices.integral(world.start, outcome.end)
+            });
+            let paid: f64 = outcome.zones.iter().map(|zone| zone.electricity.get()).sum();
+            prop_assert!((electricity + idle_price - paid).abs() < 1e-6, "{paid}");
             let cost: f64 = outcome.pods.iter().map(|pod| pod.cost.get()).sum();
             let zone_cost: f64 = outcome.zones.iter().map(|zone| zone.cost.get()).sum();
             prop_assert!((cost - zone_cost).abs() < 1e-6 * cost.max(1.0));

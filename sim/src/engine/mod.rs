@@ -9,7 +9,8 @@
 //! ```
 //!
 //! A file per box: `control` looks at the grid once per interval, `gate` holds and releases,
-//! `scheduling` finds nodes, `running` starts, pauses, moves and ends, `accounts` charges. Power,
+//! `scheduling` finds nodes, `running` starts, pauses, moves and ends, `accounts` charges, with
+//! `curves` for nodes whose power is no straight line. Power,
 //! and so emissions, change only at events: the cost of a run does not depend on the step of the
 //! trace.
 //!
@@ -21,6 +22,7 @@
 
 mod accounts;
 mod control;
+mod curves;
 mod gate;
 mod refused;
 mod running;

@@ -51,7 +51,8 @@ impl Simulation<'_> {
         self.schedule(finish, Due::Finish { pod, epoch });
         let zone = self.world.pools[pool as usize].zone;
         let power = self.accounts.power(self.world, pod, pool) * i64::from(workers);
-        self.meters[zone].add(self.now, power, &self.carbon[zone]);
+        let shared = self.join_curve(pod);
+        self.meters[zone].add(self.now, power + shared, &self.carbon[zone]);
         self.running += 1;
         if spec.max_delay.is_some() {
             self.deferrable_milli_cpu += spec.requests.cpu.0 * u64::from(workers);
@@ -65,8 +66,9 @@ impl Simulation<'_> {
         let live = self.live[pod as usize];
         let zone = self.world.pools[live.pool as usize].zone;
         let power = self.accounts.power(self.world, pod, live.pool) * i64::from(live.workers);
-        self.meters[zone].remove(self.now, power, &self.carbon[zone]);
-        self.charge(pod, live.pool, live.since, power);
+        let (shared, bill) = self.leave_curve(pod);
+        self.meters[zone].remove(self.now, power + shared, &self.carbon[zone]);
+        self.charge(pod, live.pool, live.since, power, bill);
         let (restored, worked) = self.progress(pod);
         let live = &mut self.live[pod as usize];
         live.overhead = live.overhead - restored;

@@ -81,6 +81,10 @@ pub struct Run {
     pub delay_hours: DelayHours,
     /// Capacity that pods held, and egress, in US dollars.
     pub cost_usd: f64,
+    /// The price of `energyKwh`, in US dollars. No part of `costUsd`: who rents capacity pays for
+    /// power with it. Left out where electricity has no price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub electricity_usd: Option<f64>,
     /// Events handled.
     pub events: u64,
     /// Hash of the event log: 32 hexadecimal digits.
@@ -209,6 +213,11 @@ fn run(world: &World, outcome: &Outcome, reference: f64, is_reference: bool) -> 
         pods,
         delay_hours,
         cost_usd: total(outcome, |account| account.cost.get()),
+        electricity_usd: world
+            .zones
+            .iter()
+            .any(|zone| zone.electricity.is_some())
+            .then(|| total(outcome, |account| account.electricity.get())),
         events: outcome.events,
         digest: format!("{:032x}", outcome.digest),
         charged_beyond_trace: outcome.charged_beyond_trace,

@@ -7,6 +7,8 @@ mod names;
 mod pools;
 mod workloads;
 
+pub(super) use workloads::rooms;
+
 use carbon_kube_core::Span;
 use carbon_kube_policies::Settings;
 

@@ -3,6 +3,7 @@
 
 mod cluster;
 mod grid;
+mod power;
 mod quantity;
 mod template;
 mod workload;
@@ -12,12 +13,13 @@ use carbon_kube_policies::baselines::DefaultScheduler;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(super) use cluster::LIFETIME_YEARS;
-pub use cluster::{Embodied, NodePool, Power, ResourceAmounts, Taint, TaintEffect};
+pub use cluster::{NodePool, ResourceAmounts, Taint, TaintEffect};
 pub use grid::{
-    Bundled, Constant, FactorSet, FileFormat, Grid, GridZone, IntensityFile, IntensityUnit,
-    Modelled, Signal, Source, Steps,
+    Bundled, Constant, ConstantPrice, ElectricityPrice, FactorSet, FileFormat, Grid, GridZone,
+    IntensityFile, IntensityUnit, Modelled, PriceFile, PriceUnit, Signal, Source, Steps, TimeOfUse,
 };
+pub(super) use power::LIFETIME_YEARS;
+pub use power::{Embodied, GpuPower, NodePrice, Power, PowerModel, Purchase, Server};
 pub use quantity::{CpuQuantity, Duration, Instant, MemoryQuantity, ZoneName};
 pub use template::{
     Affinity, Container, ContainerResources, NodeAffinity, NodeSelector, NodeSelectorTerm,

@@ -11,7 +11,7 @@ use carbon_kube_datasets::bundled;
 use carbon_kube_datasets::intensity::columns::{self, Columns};
 use carbon_kube_datasets::intensity::open::{self, Mix};
 
-use super::Covered;
+use super::{Covered, prices};
 use crate::scenario::diagnostic::{Code, Report};
 use crate::scenario::schema::quoted;
 use crate::scenario::spec::{self, FileFormat, Grid, IntensityFile, IntensityUnit, Source};
@@ -44,7 +44,12 @@ pub(super) fn read(
             |source| read_one(name, source, grid, covered, base_dir),
         );
         match series.and_then(|series| covering(series, name, covered)) {
-            Ok(series) => zones.push(GridZone { zone: name.clone(), series: Arc::new(series) }),
+            Ok(series) => {
+                let path = format!("spec.grid.zones[{i}].electricityPrice");
+                let price = zone.electricity_price.as_ref();
+                let electricity = prices::read(price, name, &path, covered, base_dir, report);
+                zones.push(GridZone { zone: name.clone(), series: Arc::new(series), electricity });
+            }
             Err(problem) => {
                 let path = format!("spec.grid.zones[{i}].source");
                 report.error(problem.code, &path, problem.message).maybe_hint(problem.hint);
