@@ -163,17 +163,19 @@ impl Layout {
                     memory_gib: number(row, memory)?,
                     gpu,
                     gpu_model: model.filter(|model| !model.is_empty()).map(str::to_owned),
-                    idle_watts: watts(row, idle)?,
-                    busy_watts: watts(row, busy)?,
+                    idle_watts: watts(row, idle, number(row, idle)?)?,
+                    busy_watts: watts(row, busy, number(row, busy)?)?,
                     server_vcpu,
                     server_embodied_kg,
                 }
             }
             Self::Teads { name, vcpu, memory, gpu, gpu_model, idle, busy, platform } => {
                 // GPUs apart, and all sums as in the table that is compiled in.
-                let rest = watts(row, platform)?;
-                let sum = |parts: &[Column; 2]| {
-                    Ok::<_, ReadError>(watts(row, &parts[0])? + watts(row, &parts[1])? + rest)
+                let sum = |[package, memory]: &[Column; 2]| {
+                    let parts = [package, memory, platform];
+                    let numbers: Result<Vec<f64>, _> =
+                        parts.iter().map(|column| teads_number(row, column)).collect();
+                    watts(row, package, numbers?.iter().sum())
                 };
                 let vcpu = count(row, vcpu)?;
                 let gpu = count_or_none(row, gpu)?;
@@ -181,7 +183,7 @@ impl Layout {
                 Instance {
                     instance_type: row.text(name).to_owned(),
                     vcpu,
-                    memory_gib: number(row, memory)?,
+                    memory_gib: teads_number(row, memory)?,
                     gpu,
                     gpu_model: (gpu > 0).then_some(model),
                     idle_watts: sum(idle)?,
@@ -198,8 +200,8 @@ impl Layout {
                     memory_gib: number(row, memory)?,
                     gpu: 0,
                     gpu_model: None,
-                    idle_watts: watts(row, idle)?,
-                    busy_watts: watts(row, busy)?,
+                    idle_watts: watts(row, idle, number(row, idle)?)?,
+                    busy_watts: watts(row, busy, number(row, busy)?)?,
                     server_vcpu: threads,
                     server_embodied_kg: 0.0,
                 }
@@ -215,9 +217,17 @@ impl Layout {
 /// The largest number that is read; a machine has no more of anything.
 const MOST: f64 = 1e7;
 
-/// A number of zero or more. A comma is a decimal one: no table here groups by thousands.
+/// A number of zero or more.
 fn number(row: &Row<'_>, column: &Column) -> Result<f64, ReadError> {
-    let text = row.text(column).replacen(',', ".", 1);
+    in_range(row, column, row.text(column))
+}
+
+/// The same with a decimal comma, as Teads writes it. Elsewhere `1,234` could be either number.
+fn teads_number(row: &Row<'_>, column: &Column) -> Result<f64, ReadError> {
+    in_range(row, column, &row.text(column).replacen(',', ".", 1))
+}
+
+fn in_range(row: &Row<'_>, column: &Column, text: &str) -> Result<f64, ReadError> {
     let number: f64 = text.parse().map_err(|_| row.wrong(column, "is not a number"))?;
     if (0.0..=MOST).contains(&number) {
         Ok(number)
@@ -226,8 +236,8 @@ fn number(row: &Row<'_>, column: &Column) -> Result<f64, ReadError> {
     }
 }
 
-fn watts(row: &Row<'_>, column: &Column) -> Result<Watts, ReadError> {
-    Watts::new(number(row, column)?).ok_or_else(|| row.wrong(column, "is no power"))
+fn watts(row: &Row<'_>, column: &Column, value: f64) -> Result<Watts, ReadError> {
+    Watts::new(value).ok_or_else(|| row.wrong(column, "is no power"))
 }
 
 /// A whole number of one or more.
@@ -252,6 +262,8 @@ fn count_or_none(row: &Row<'_>, column: &Column) -> Result<u32, ReadError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn found(text: &str, name: &str) -> Instance {
@@ -313,6 +325,7 @@ bad,4,16,N/A,N/A,\"2,41\",\"1.000,5\",1,1,1
             ("a,1,-1,1,2", "`-1` is out of range: 0 to ten million"),
             ("a,1,1,NaN,2", "`NaN` is out of range: 0 to ten million"),
             ("a,1,1,,2", "`` is not a number"),
+            ("a,1,1,\"1,234\",2000", "`1,234` is not a number"),
         ] {
             let text = format!("instance_type,vcpu,memory_gib,idle_watts,busy_watts\n{row}\n");
             let error = find_in("m.csv", text.as_bytes(), "a").unwrap_err().to_string();
@@ -320,5 +333,25 @@ bad,4,16,N/A,N/A,\"2,41\",\"1.000,5\",1,1,1
         }
         let error = find_in("m.csv", "name,watts\na,1\n".as_bytes(), "a").unwrap_err();
         assert!(error.to_string().contains("no column `instance_type`"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_row_panics_and_no_machine_is_absurd(
+            fields in prop::collection::vec("[0-9.,eE+-]{0,8}|NaN|inf|N/A", 10), own: bool,
+        ) {
+            let quoted: Vec<String> = fields.iter().map(|field| format!("\"{field}\"")).collect();
+            let text = if own {
+                let header = "instance_type,vcpu,memory_gib,idle_watts,busy_watts,server_vcpu,server_embodied_kg";
+                format!("{header}\na,{}\n", quoted[..6].join(","))
+            } else {
+                let header = TEADS.lines().next().unwrap();
+                format!("{header}\na,{}\n", quoted[..9].join(","))
+            };
+            if let Ok(Found::Machine(machine)) = find_in("m.csv", text.as_bytes(), "a") {
+                prop_assert!(machine.vcpu > 0 && machine.busy_watts >= machine.idle_watts);
+                prop_assert!(machine.embodied_kg().is_finite());
+            }
+        }
     }
 }

@@ -84,6 +84,8 @@ fn rows(mut table: Table<'_>, columns: &Columns) -> Result<PriceSeries, ReadErro
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn parsed(text: &str) -> Result<PriceSeries, String> {
@@ -129,5 +131,17 @@ mod tests {
         }
         let unsorted = "t,EUR\n2020-06-01T01:00Z,1\n2020-06-01T00:00Z,2\n";
         assert!(parsed(unsorted).unwrap_err().contains("not sorted"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let columns = Columns { time: "t".into(), value: "EUR".into(), usd_per_kwh: 1.0 };
+            let text = [b"t,EUR\n2020-06-01T00:00Z,".as_slice(), &bytes].concat();
+            if let Ok(series) = parse("p.csv", text.as_slice(), &columns) {
+                let (first, last) = series.known();
+                prop_assert!(first <= last && series.integral(first, last).is_finite());
+            }
+        }
     }
 }

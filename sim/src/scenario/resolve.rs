@@ -94,13 +94,14 @@ pub(super) fn fill_from_instance(pool: &mut NodePool, instance: sources::Instanc
 }
 
 fn fill_gpu(gpu: &mut GpuPower, path: &str, report: &mut Report<'_>) {
-    let Some(model) = gpu.model.as_deref().filter(|_| gpu.idle_watts.or(gpu.busy_watts).is_none())
-    else {
+    let both = gpu.idle_watts.is_some() && gpu.busy_watts.is_some();
+    let Some(model) = gpu.model.as_deref().filter(|_| !both) else {
         return;
     };
     match sources::gpu_power(model) {
         Some(known) => {
-            (gpu.idle_watts, gpu.busy_watts) = (known.idle_watts, known.busy_watts);
+            gpu.idle_watts = gpu.idle_watts.or(known.idle_watts);
+            gpu.busy_watts = gpu.busy_watts.or(known.busy_watts);
         }
         None => {
             let message = format!("nothing is known of the GPU model `{}`", shortened(model));

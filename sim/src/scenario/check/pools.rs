@@ -129,7 +129,7 @@ fn gpu(pool: &NodePool, path: &str, report: &mut Report<'_>) {
         }
         (Some(_), Some(_)) => {}
         // A model that nobody knows has been reported already.
-        (None, None) if gpu.model.is_some() => {}
+        _ if gpu.model.is_some() => {}
         _ => {
             let message = "a GPU needs a `model`, or both `idleWatts` and `busyWatts`";
             report.error(Code::MissingKey, &format!("{path}.gpu"), message);
