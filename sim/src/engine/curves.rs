@@ -82,8 +82,16 @@ impl Areas {
 pub(super) struct Curves {
     /// By pool; `None` where power is a straight line.
     pools: Vec<Option<CurvedPool>>,
-    /// By pod: the running total of its node when it came. Empty where no pool has a curve.
-    starts: Vec<Bill>,
+    /// By pod. Empty where no pool has a curve.
+    stays: Vec<Stay>,
+}
+
+/// What a pod brought to its node: it takes the same away, whatever has become of its class.
+#[derive(Clone, Copy, Default)]
+struct Stay {
+    busy: MicroCpu,
+    /// The running total of its node when it came.
+    start: Bill,
 }
 
 struct CurvedPool {
@@ -108,7 +116,7 @@ impl Curves {
         let pools: Vec<_> =
             world.pools.iter().map(|pool| CurvedPool::new(pool, world.start)).collect();
         let pods = if pools.iter().any(Option::is_some) { world.pods.len() } else { 0 };
-        Self { pools, starts: vec![Bill::default(); pods] }
+        Self { pools, stays: vec![Stay::default(); pods] }
     }
 }
 
@@ -161,9 +169,10 @@ impl Simulation<'_> {
     /// A pod comes to a node: by how many microwatts at the meter the node's power rises. Zero where
     /// power is a straight line.
     pub(super) fn join_curve(&mut self, pod: u32) -> i64 {
-        let (change, total) = self.bend(pod, |before, own| before + own);
-        if let Some(start) = self.accounts.curves.starts.get_mut(pod as usize) {
-            *start = total;
+        let own = busy(self.world, pod, self.live[pod as usize].workers);
+        let (change, start) = self.bend(pod, |before| before + own);
+        if let Some(stay) = self.accounts.curves.stays.get_mut(pod as usize) {
+            *stay = Stay { busy: own, start };
         }
         change
     }
@@ -171,23 +180,20 @@ impl Simulation<'_> {
     /// A pod leaves its node: by how many microwatts the node's power falls, and the pod's part of
     /// what it drew meanwhile.
     pub(super) fn leave_curve(&mut self, pod: u32) -> (i64, Bill) {
-        let (change, total) = self.bend(pod, |before, own| before - own);
-        let workers = self.live[pod as usize].workers;
-        let start = self.accounts.curves.starts.get(pod as usize);
-        let own = busy(self.world, pod, workers) as f64;
-        (-change, start.map_or_else(Bill::default, |start| total.since(start, own)))
+        let stay = self.accounts.curves.stays.get(pod as usize).copied().unwrap_or_default();
+        let (change, total) = self.bend(pod, |before| before - stay.busy);
+        (-change, total.since(&stay.start, stay.busy as f64))
     }
 
-    fn bend(&mut self, pod: u32, busy_after: fn(MicroCpu, MicroCpu) -> MicroCpu) -> (i64, Bill) {
+    fn bend(&mut self, pod: u32, busy: impl FnOnce(MicroCpu) -> MicroCpu) -> (i64, Bill) {
         let live = &self.live[pod as usize];
         let Some(pool) = &mut self.accounts.curves.pools[live.pool as usize] else {
             return Default::default();
         };
-        let own = busy(self.world, pod, live.workers);
         let zone = self.world.pools[live.pool as usize].zone;
         let (carbon, now) = (&self.carbon[zone], self.now);
         let electricity = self.world.zones[zone].electricity.as_deref();
         let areas = |since| Areas::new(since, now, carbon, electricity);
-        pool.change(live.node, now, areas, |before| busy_after(before, own))
+        pool.change(live.node, now, areas, busy)
     }
 }
