@@ -27,6 +27,28 @@ pub enum ReadError {
         /// The file.
         path: String,
     },
+    /// The last line has no end, and no line of such a file is without one.
+    #[error("{path}: the last line has no end: the file may be cut off")]
+    CutLine {
+        /// The file.
+        path: String,
+    },
+    /// Nothing about the file is like any format that is known.
+    #[error("{path}: the format is not recognised")]
+    Unrecognised {
+        /// The file.
+        path: String,
+        /// The names of the formats.
+        formats: String,
+    },
+    /// Asked to be laid on other dates by its own, of which it has none.
+    #[error("{path}: a `{format}` trace has no dates, only times since its beginning")]
+    Undated {
+        /// The file.
+        path: String,
+        /// The name of the format.
+        format: &'static str,
+    },
     /// The gzip stream is damaged.
     #[error("{path}: the gzip data is damaged: {reason}")]
     Damaged {
@@ -181,6 +203,13 @@ impl ReadError {
             Self::Truncated { .. } | Self::Damaged { .. } => {
                 "download it again; `gzip -t FILE` checks it"
             }
+            Self::CutLine { .. } => {
+                "download it again; if it is whole, put a line end after the last line"
+            }
+            Self::Unrecognised { formats, .. } => {
+                return Some(format!("name the format; there are {formats}"));
+            }
+            Self::Undated { .. } => "lay it on the window's start instead: `shift: window`",
             Self::TooLarge { .. } | Self::TooManyRows { .. } => {
                 "cut the file to the period that is simulated"
             }

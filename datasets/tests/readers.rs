@@ -296,8 +296,8 @@ fn a_workload_is_read_in_its_units_and_sorted() {
     assert_eq!(read[0].at.to_string(), "2020-01-01T01:30:00Z");
     assert_eq!(read[0].duration, Span::MINUTE * 90);
     assert_eq!((read[0].cpu, read[0].memory), (MilliCpu(2_000), Bytes(1 << 29)));
-    assert_eq!((read[0].gpu, read[0].max_delay), (1, Some(Span::DAY)));
-    assert_eq!((read[1].gpu, read[1].max_delay), (0, None));
+    assert_eq!((read[0].gpu_milli, read[0].max_delay), (1_000, Some(Span::DAY)));
+    assert_eq!((read[1].gpu_milli, read[1].max_delay), (0, None));
 }
 
 #[test]

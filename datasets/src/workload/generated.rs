@@ -15,7 +15,7 @@ use jiff::tz::TimeZone;
 use rand_distr::{Distribution, Exp1, StandardNormal, StandardUniform};
 use rand_pcg::Pcg64;
 
-use super::Arrival;
+use super::{Arrival, WHOLE_GPU};
 
 /// A lognormal length, cut to a range.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -161,8 +161,8 @@ pub fn arrivals(
                 duration: durations.draw(),
                 cpu: shape.cpu,
                 memory: shape.memory,
-                gpu: shape.gpu,
-                max_delay: None,
+                gpu_milli: shape.gpu.saturating_mul(WHOLE_GPU),
+                ..Arrival::default()
             });
             let gap: f64 = Exp1.sample(&mut gaps);
             ahead += gap;

@@ -9,3 +9,4 @@ mod bundled;
 mod presets;
 mod test_data;
 mod typical_year;
+mod workloads;
