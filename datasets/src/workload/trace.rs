@@ -224,6 +224,7 @@ pub struct Trace<'a> {
     left: Copies,
     serial: u64,
     ended: bool,
+    reach: Option<(Time, Time)>,
 }
 
 /// Pods that are the same but for a thousandth of a core: a request is shared out whole.
@@ -317,8 +318,20 @@ impl<'a> Trace<'a> {
         let cut = cut.map(|at| at.saturating_add(settings.from));
         let left = Copies { whole: Arrival::default(), parts: 1, next: 0, count: 0 };
         let account = Account::default();
-        let (serial, ended) = (0, false);
-        Ok(Self { path, format, settings, tasks, account, cut, beginning, left, serial, ended })
+        let (serial, ended, reach) = (0, false, None);
+        Ok(Self {
+            path,
+            format,
+            settings,
+            tasks,
+            account,
+            cut,
+            beginning,
+            left,
+            serial,
+            ended,
+            reach,
+        })
     }
 
     /// The format that was named or found.
@@ -331,6 +344,13 @@ impl<'a> Trace<'a> {
     #[must_use]
     pub fn account(&self) -> &Account {
         &self.account
+    }
+
+    /// The first and the last arrival of the cut, those outside the window included; `None` as long
+    /// as there was none.
+    #[must_use]
+    pub fn reach(&self) -> Option<(Time, Time)> {
+        self.reach
     }
 
     /// The next pods that arrive in the window, ready to be counted out.
@@ -380,6 +400,8 @@ impl<'a> Trace<'a> {
             Span::from_millis((since.millis() as f64 * settings.time_scale).round() as i64)
         };
         let at = origin.saturating_add(since);
+        let (first, last) = self.reach.unwrap_or((at, at));
+        self.reach = Some((first.min(at), last.max(at)));
         if at < settings.start || at >= settings.end {
             self.account.skip("outside the window");
             return None;

@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{deadline_missed, delay};
 use crate::outcome::{Outcome, PodState, ZoneAccount};
-use crate::world::World;
+use crate::world::{TraceSource, World};
 
 /// The version of the format that is written.
 pub const VERSION: u32 = 1;
@@ -34,6 +34,10 @@ pub struct Summary {
     pub reference: Option<String>,
     /// What the intensity of each zone is.
     pub grid: Vec<GridSource>,
+    /// The traces that pods come from, with what was left out and what was assumed. Left out where
+    /// there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub traces: Vec<TraceSource>,
     /// A run per policy, in the order of the scenario.
     pub runs: Vec<Run>,
 }
@@ -155,6 +159,7 @@ pub fn summary(world: &World, outcomes: &[&Outcome], complete: bool) -> Summary 
         complete,
         reference: outcomes.first().map(|outcome| outcome.policy.clone()),
         grid: grid(world),
+        traces: world.traces.clone(),
         runs: outcomes
             .iter()
             .enumerate()

@@ -3,6 +3,7 @@
 
 mod intensity;
 mod pods;
+mod traces;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use carbon_kube_datasets::{ReadError, bundled};
 use carbon_kube_policies::Holding;
 use carbon_kube_policies::cycle::SCHEDULER_RETRY;
 
+use self::pods::Pods;
 use super::Parsed;
 use super::cluster;
 use super::diagnostic::{Code, Diagnostic, Report};
@@ -36,7 +38,7 @@ pub fn build(parsed: &Parsed, base_dir: &Path) -> Result<World, Vec<Diagnostic>>
     let mut report = Report::new(&parsed.file).with_tree(&parsed.tree);
     let end = spec.start.0 + spec.duration.0;
     let pools = pools(spec);
-    let pods = pods::read(spec, &pools, base_dir, &mut report);
+    let Pods { pods, classes, traces } = pods::read(spec, &pools, base_dir, &mut report);
     let covered = Covered {
         start: spec.start.0,
         end,
@@ -55,8 +57,9 @@ pub fn build(parsed: &Parsed, base_dir: &Path) -> Result<World, Vec<Diagnostic>>
         end,
         zones,
         pools,
-        classes: spec.workloads.iter().map(cluster::class).collect(),
+        classes,
         pods,
+        traces,
         forecast,
         scheduler: scheduler(spec),
         accounting: accounting(spec),
