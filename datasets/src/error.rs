@@ -117,6 +117,30 @@ pub enum ReadError {
         /// What is wrong with it, as the end of the sentence.
         problem: &'static str,
     },
+    /// The text is no JSON, or not of the form that is read.
+    #[error("{path}: line {line}: column {column}: {problem}")]
+    Json {
+        /// The file.
+        path: String,
+        /// The line.
+        line: u64,
+        /// The byte of the line.
+        column: u64,
+        /// What the parser said.
+        problem: String,
+    },
+    /// A field of a Kubernetes object that can't be understood.
+    #[error("{path}: {object}: {field}: {problem}")]
+    Object {
+        /// The file.
+        path: String,
+        /// Kind, namespace and name.
+        object: String,
+        /// The field, as Kubernetes names it.
+        field: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// Two rows for one instant.
     #[error("{path}: line {line}: {at} is there twice")]
     Duplicate {
@@ -230,6 +254,12 @@ impl ReadError {
             Self::Value { .. } => {
                 "check that the column and its unit are the right ones; in a trace of the grid an \
                  empty field is a gap"
+            }
+            Self::Json { .. } => {
+                "write the objects with `kubectl get nodes,pods,jobs,deployments -A -o json`"
+            }
+            Self::Object { .. } => {
+                "an API server would refuse it too: correct the object in the file"
             }
             Self::Duplicate { .. } => {
                 "local times repeat an hour each autumn: use UTC, or times with an offset"

@@ -66,6 +66,29 @@ impl<'a> Text<'a> {
         Ok(head)
     }
 
+    /// Passes over a byte order mark and blanks; true where there is nothing else.
+    pub(crate) fn skip_blank(&mut self) -> Result<bool, ReadError> {
+        let mut skip = || -> io::Result<bool> {
+            if self.inner.fill_buf()?.starts_with(b"\xef\xbb\xbf") {
+                self.inner.consume(3);
+            }
+            loop {
+                let text = self.inner.fill_buf()?;
+                let blanks = text.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+                if blanks < text.len() || text.is_empty() {
+                    return Ok(text.is_empty());
+                }
+                self.inner.consume(blanks);
+            }
+        };
+        skip().map_err(|source| error_of(&self.path, source))
+    }
+
+    /// The text itself.
+    pub(crate) fn reader(self) -> BufReader<Box<dyn Read + 'a>> {
+        self.inner
+    }
+
     /// The next line without its end, into `line`; false where there is none.
     pub(crate) fn line(&mut self, line: &mut Vec<u8>) -> Result<bool, ReadError> {
         line.clear();
@@ -85,6 +108,8 @@ pub(crate) enum LastLine {
     Open,
     /// What is left of a file that was cut: `12` may have been `128`.
     Closed,
+    /// Nothing: the text is not made of lines, and one may be as long as the file.
+    Anywhere,
 }
 
 /// An open file: its header and the rows that follow.
@@ -329,7 +354,7 @@ impl<R: Read> Read for Guard<R> {
             Some(end) => count - end - 1,
             None => self.line + count,
         };
-        if self.line > LIMIT_LINE_BYTES {
+        if self.line > LIMIT_LINE_BYTES && self.last != LastLine::Anywhere {
             return Err(io::Error::other(Refused::LongLine));
         }
         Ok(count)
@@ -351,7 +376,7 @@ fn csv_error(path: &str, error: csv::Error) -> ReadError {
     }
 }
 
-fn error_of(path: &str, source: io::Error) -> ReadError {
+pub(crate) fn error_of(path: &str, source: io::Error) -> ReadError {
     let path = path.to_owned();
     let refused = source.get_ref().and_then(|inner| inner.downcast_ref::<Refused>());
     match (refused, source.kind()) {

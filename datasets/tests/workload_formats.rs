@@ -7,8 +7,8 @@ use carbon_kube_datasets::ReadError;
 use carbon_kube_datasets::workload::Arrival;
 use carbon_kube_datasets::workload::account::Account;
 use carbon_kube_datasets::workload::filling::Machine;
-use carbon_kube_datasets::workload::openb;
 use carbon_kube_datasets::workload::trace::{self, Format, Settings, Shift};
+use carbon_kube_datasets::workload::{openb, stored};
 
 const SWF: &str = "\
 ; Version: 2.2
@@ -73,7 +73,15 @@ WorkflowID, JobID     , SubmitTime, RunTime   , NProcs    , ReqNProcs , Dependen
 0         , 2         , 40        , 0         , 3         , -1        , 1
 ";
 
-const ALL: [(Format, &str); 8] = [
+const STORED: &str = "\
+# carbon-kube workload trace, version 1
+# source: log.swf
+arrival_unix_ms,duration_ms,cpu_milli,memory_bytes,gpu_milli,max_delay_ms,priority,interruptible
+1000000000000,60000,4000,17179869184,0,,,
+1000000010000,1000,500,0,460,0,-3,true
+";
+
+const ALL: [(Format, &str); 9] = [
     (Format::Swf, SWF),
     (Format::Openb, OPENB),
     (Format::AlibabaBatch, ALIBABA),
@@ -82,6 +90,7 @@ const ALL: [(Format, &str); 8] = [
     (Format::Gaia, GAIA),
     (Format::Surf, SURF),
     (Format::Gwf, GWF),
+    (Format::Stored, STORED),
 ];
 
 fn read(text: &[u8], settings: Settings) -> Result<(Vec<Arrival>, Account), ReadError> {
@@ -333,6 +342,24 @@ fn gwf_jobs_fall_back_to_the_processors_they_had() {
     assert_eq!(account.assumptions.iter().map(|a| a.name).collect::<Vec<_>>(), names);
 }
 
+#[test]
+fn a_stored_trace_reads_back_as_the_same_pods() {
+    for (format, text) in ALL {
+        let mut settings = Settings::everything();
+        settings.size_scale = 2.5;
+        let mut trace = trace::parse("trace", text.as_bytes(), settings).unwrap();
+        let pods: Vec<Arrival> = trace.by_ref().map(Result::unwrap).collect();
+        let provenance = ["source: a\nfile".to_owned()];
+        let mut writer = stored::Writer::new(Vec::new(), trace.is_dated(), &provenance).unwrap();
+        pods.iter().for_each(|pod| writer.pod(pod).unwrap());
+        let written = String::from_utf8(writer.into_inner()).unwrap();
+        let mut again = trace::parse("again", written.as_bytes(), Settings::everything()).unwrap();
+        assert_eq!((again.format(), again.is_dated()), (Format::Stored, trace.is_dated()));
+        let read: Vec<Arrival> = again.by_ref().map(Result::unwrap).collect();
+        assert_eq!(read, pods, "{format:?}");
+    }
+}
+
 /// Ten jobs, one each day.
 fn daily() -> String {
     (0..10)
@@ -520,15 +547,16 @@ fn what_programs_do_to_a_text_changes_no_number() {
 fn a_row_that_comes_twice_is_an_error_where_rows_have_names() {
     for (format, text) in ALL {
         let lines: Vec<&str> = text.split_inclusive('\n').collect();
-        for (i, line) in lines.iter().enumerate().filter(|(_, line)| !line.starts_with(';')) {
+        for (i, line) in lines.iter().enumerate().filter(|(_, line)| !line.starts_with([';', '#']))
+        {
             let mut doubled = lines.clone();
             doubled.insert(i, line);
             let mut settings = Settings::everything();
             settings.format = Some(format);
             match read(doubled.concat().as_bytes(), settings) {
                 Err(error) => says_where(&error),
-                // GAIA's jobs have no names: two equal rows are two jobs.
-                Ok((pods, _)) if format == Format::Gaia => {
+                // Jobs without names: two equal rows are two jobs.
+                Ok((pods, _)) if [Format::Gaia, Format::Stored].contains(&format) => {
                     assert_eq!(pods.len(), all(text).0.len() + 1);
                 }
                 // A part of a job, and an event that changes nothing.
@@ -541,8 +569,12 @@ fn a_row_that_comes_twice_is_an_error_where_rows_have_names() {
 #[test]
 fn unsorted_rows_give_the_same_pods_or_an_error() {
     for (format, text) in ALL {
-        let is_head =
-            |line: &&str| line.starts_with(';') || line.contains("_t") || line.contains("ID");
+        let is_head = |line: &&str| {
+            line.starts_with([';', '#'])
+                || line.contains("_t")
+                || line.contains("_ms")
+                || line.contains("ID")
+        };
         let (head, mut rows): (Vec<&str>, Vec<&str>) =
             text.split_inclusive('\n').partition(is_head);
         let is_pod = |row: &&str| row.bytes().any(|byte| byte.is_ascii_digit());

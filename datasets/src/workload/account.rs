@@ -22,21 +22,44 @@ pub struct Account {
     pub rows: u64,
     /// Rows that were passed over, by reason.
     pub skipped: BTreeMap<&'static str, u64>,
-    /// What was assumed, in the order in which the need arose.
+    /// What was assumed for the pods that arrive in the window, in the order in which the need
+    /// arose.
     pub assumptions: Vec<Assumption>,
+    /// What was assumed for the row in hand: whether that comes to a pod is not yet known.
+    pending: Vec<(&'static str, String)>,
 }
 
 impl Account {
     /// Counts a row that is passed over.
-    pub(crate) fn skip(&mut self, reason: &'static str) {
+    pub fn skip(&mut self, reason: &'static str) {
         *self.skipped.entry(reason).or_default() += 1;
     }
 
-    /// Counts a row that needs an assumption; the text is made once.
+    /// Notes that the row in hand needs an assumption; the text is made when the name is new.
     pub(crate) fn assume(&mut self, name: &'static str, text: impl FnOnce() -> String) {
-        match self.assumptions.iter_mut().find(|assumption| assumption.name == name) {
-            Some(assumption) => assumption.rows += 1,
-            None => self.assumptions.push(Assumption { name, text: text(), rows: 1 }),
+        let known = self.assumptions.iter().any(|assumption| assumption.name == name);
+        let text = if known { String::new() } else { text() };
+        self.pending.push((name, text));
+    }
+
+    /// The row in hand comes to pods.
+    pub(crate) fn keep(&mut self) {
+        for (name, text) in self.pending.drain(..) {
+            match self.assumptions.iter_mut().find(|assumption| assumption.name == name) {
+                Some(assumption) => assumption.rows += 1,
+                None => self.assumptions.push(Assumption { name, text, rows: 1 }),
+            }
         }
+    }
+
+    /// The row in hand comes to none.
+    pub(crate) fn forget(&mut self) {
+        self.pending.clear();
+    }
+
+    /// Notes an assumption that is none of a single row's.
+    pub fn note(&mut self, name: &'static str, text: impl FnOnce() -> String) {
+        self.assume(name, text);
+        self.keep();
     }
 }

@@ -90,6 +90,8 @@ pub(super) struct TaskEvents<'a> {
 struct State {
     pod: Arrival,
     phase: Phase,
+    /// It came without a SUBMIT.
+    unsubmitted: bool,
 }
 
 enum Phase {
@@ -107,8 +109,31 @@ impl<'a> TaskEvents<'a> {
         Ok(Self { table, columns, machine, tasks: BTreeMap::new(), last: None, ended: false })
     }
 
+    /// The pod of a task, of its last run.
+    fn task(&self, state: &State, run: Span, account: &mut Account) -> Task {
+        let machine = self.machine;
+        account.assume("machine", || {
+            let (cores, memory) = (machine.cpu.0 / 1_000, amounts::gib(machine.memory));
+            format!("requests are parts of a machine with {cores} cores and {memory}")
+        });
+        if state.pod.cpu.0 == 0 {
+            account.assume("no-cpu-request", || {
+                "a task that requests no CPU requests a thousandth of a core".to_owned()
+            });
+        }
+        if state.unsubmitted {
+            account.assume("no-submission", || {
+                "a task without SUBMIT arrives when it is scheduled".to_owned()
+            });
+        }
+        // Schedulings are told in microseconds, but no run is shorter than a millisecond here.
+        let duration = run.max(Span::from_millis(1));
+        let cpu = state.pod.cpu.max(MilliCpu(1));
+        Task { pod: Arrival { duration, cpu, ..state.pod }, count: 1 }
+    }
+
     /// The tasks that are left when the events are.
-    fn rest(&mut self, account: &mut Account) -> Option<Arrival> {
+    fn rest(&mut self, account: &mut Account) -> Option<Task> {
         let end = self.last.map_or(Time::from_millis(0), |(at, ..)| at);
         while let Some((_, state)) = self.tasks.pop_first() {
             let run = match state.phase {
@@ -124,7 +149,7 @@ impl<'a> TaskEvents<'a> {
                     end - since
                 }
             };
-            return Some(ended(state.pod, run));
+            return Some(self.task(&state, run, account));
         }
         None
     }
@@ -132,7 +157,6 @@ impl<'a> TaskEvents<'a> {
 
 impl Tasks for TaskEvents<'_> {
     fn next(&mut self, account: &mut Account) -> Result<Option<Task>, ReadError> {
-        let task = |pod| Ok(Some(Task { pod, count: 1 }));
         while !self.ended {
             let Some(row) = self.table.next()? else {
                 self.ended = true;
@@ -155,7 +179,7 @@ impl Tasks for TaskEvents<'_> {
                 return Err(row.wrong(event, "is the event of the row above once more"));
             }
             let machine = self.machine;
-            let new = |account: &mut Account| pod(&row, &self.columns, at, machine, account);
+            let new = || pod(&row, &self.columns, at, machine);
             match kind {
                 0 => match self.tasks.get(&key).map(|state| &state.phase) {
                     Some(Phase::Runs(_)) => {
@@ -166,8 +190,9 @@ impl Tasks for TaskEvents<'_> {
                     }
                     Some(Phase::Waits(Some(_))) => {}
                     None => {
-                        let pod = new(account)?;
-                        self.tasks.insert(key, State { pod, phase: Phase::Waits(None) });
+                        let phase = Phase::Waits(None);
+                        let state = State { pod: new()?, phase, unsubmitted: false };
+                        self.tasks.insert(key, state);
                     }
                 },
                 1 => match self.tasks.get_mut(&key) {
@@ -176,11 +201,9 @@ impl Tasks for TaskEvents<'_> {
                     }
                     Some(state) => state.phase = Phase::Runs(at),
                     None => {
-                        account.assume("no-submission", || {
-                            "a task without SUBMIT arrives when it is scheduled".to_owned()
-                        });
-                        let pod = new(account)?;
-                        self.tasks.insert(key, State { pod, phase: Phase::Runs(at) });
+                        let phase = Phase::Runs(at);
+                        let state = State { pod: new()?, phase, unsubmitted: true };
+                        self.tasks.insert(key, state);
                     }
                 },
                 // EVICT, FAIL, LOST: it may come again.
@@ -194,11 +217,11 @@ impl Tasks for TaskEvents<'_> {
                 },
                 // FINISH, KILL.
                 4 | 5 => match self.tasks.remove(&key) {
-                    Some(State { pod, phase: Phase::Runs(since) }) => {
-                        return task(ended(pod, at - since));
+                    Some(state @ State { phase: Phase::Runs(since), .. }) => {
+                        return Ok(Some(self.task(&state, at - since, account)));
                     }
-                    Some(State { pod, phase: Phase::Waits(Some(run)) }) => {
-                        return task(ended(pod, run));
+                    Some(state @ State { phase: Phase::Waits(Some(run)), .. }) => {
+                        return Ok(Some(self.task(&state, run, account)));
                     }
                     Some(State { phase: Phase::Waits(None), .. }) => account.skip("never ran"),
                     None => account.skip("an event of a task without a beginning"),
@@ -208,7 +231,7 @@ impl Tasks for TaskEvents<'_> {
                 _ => return Err(row.wrong(event, "is no type of event, 0 to 8")),
             }
         }
-        Ok(self.rest(account).map(|pod| Task { pod, count: 1 }))
+        Ok(self.rest(account))
     }
 
     fn beginning(&self) -> Beginning {
@@ -216,17 +239,11 @@ impl Tasks for TaskEvents<'_> {
     }
 }
 
-/// Schedulings are told in microseconds, but no run is shorter than a millisecond here.
-fn ended(pod: Arrival, run: Span) -> Arrival {
-    Arrival { duration: run.max(Span::from_millis(1)), ..pod }
-}
-
 fn pod(
     row: &Row<'_>,
     columns: &[Column; 13],
     at: Time,
     machine: Machine,
-    account: &mut Account,
 ) -> Result<Arrival, ReadError> {
     let [.., priority, cpu, memory, _, _] = columns;
     let level = amounts::count(row, priority, 11)? as i8;
@@ -234,22 +251,10 @@ fn pod(
         Some(part) if part > 1.0 => Err(row.wrong(column, "is more than the largest machine")),
         part => Ok(part),
     };
-    account.assume("machine", || {
-        format!(
-            "requests are parts of a machine with {} cores and {}",
-            machine.cpu.0 / 1_000,
-            amounts::gib(machine.memory)
-        )
-    });
     let millis = part(cpu)?.unwrap_or(0.0) * machine.cpu.0 as f64;
-    if millis < 0.5 {
-        account.assume("no-cpu-request", || {
-            "a task that requests no CPU requests a thousandth of a core".to_owned()
-        });
-    }
     Ok(Arrival {
         at,
-        cpu: MilliCpu((millis.round() as u64).max(1)),
+        cpu: MilliCpu(millis.round() as u64),
         memory: Bytes((part(memory)?.unwrap_or(0.0) * machine.memory.0 as f64) as u64),
         max_delay: (level >= PRODUCTION).then_some(Span::ZERO),
         priority: Some(level),

@@ -20,7 +20,9 @@
 //! | [`gaia`] | the samples of the GAIA simulator |
 //! | [`surf`] | tasks of SURF Lisa, as OpenDC has them |
 //! | [`gwf`] | workflows of the Grid Workloads Archive, as OpenDC has them |
+//! | [`stored`] | the form in which `datasets import` writes traces |
 //! | [`columns`] | any CSV file whose columns are named |
+//! | [`kubernetes`] | objects of a cluster, as `kubectl get -o json` writes them |
 
 pub mod account;
 pub mod alibaba;
@@ -32,9 +34,11 @@ pub mod gaia;
 pub mod generated;
 pub mod google;
 pub mod gwf;
+pub mod kubernetes;
 pub mod openb;
 pub mod presets;
 mod seen;
+pub mod stored;
 pub mod surf;
 pub mod swf;
 pub mod trace;

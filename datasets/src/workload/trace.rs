@@ -21,7 +21,7 @@ use carbon_kube_core::{Bytes, MilliCpu, Span, Time, seed};
 use super::account::Account;
 use super::columns::{self, WorkloadColumns};
 use super::filling::Filling;
-use super::{Arrival, alibaba, azure, gaia, google, gwf, openb, surf, swf};
+use super::{Arrival, alibaba, azure, gaia, google, gwf, openb, stored, surf, swf};
 use crate::error::ReadError;
 use crate::table::{LastLine, Text};
 
@@ -44,13 +44,15 @@ pub enum Format {
     Surf,
     /// Workflows of the Grid Workloads Archive.
     Gwf,
+    /// The form in which this program writes traces.
+    Stored,
     /// A CSV file whose columns are named by the user.
     Columns,
 }
 
 impl Format {
     /// Every format, in the order in which they are tried.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Swf,
         Self::Openb,
         Self::AlibabaBatch,
@@ -59,6 +61,7 @@ impl Format {
         Self::Gaia,
         Self::Surf,
         Self::Gwf,
+        Self::Stored,
         Self::Columns,
     ];
 
@@ -74,6 +77,7 @@ impl Format {
             Self::Gaia => "gaia",
             Self::Surf => "surf",
             Self::Gwf => "gwf",
+            Self::Stored => "stored",
             Self::Columns => "columns",
         }
     }
@@ -93,6 +97,7 @@ impl Format {
             Self::Gaia => gaia::is_like(first),
             Self::Surf => surf::is_like(first),
             Self::Gwf => gwf::is_like(first),
+            Self::Stored => stored::is_like(first),
             // Its columns have to be named.
             Self::Columns => false,
         };
@@ -291,6 +296,7 @@ impl<'a> Trace<'a> {
             Format::Gaia => Box::new(gaia::Jobs::new(text, filling)?),
             Format::Surf => Box::new(surf::Tasks::new(text)?),
             Format::Gwf => Box::new(gwf::Jobs::new(text, filling)?),
+            Format::Stored => Box::new(stored::Pods::new(text)?),
             Format::Columns => {
                 let columns = settings.columns.clone().unwrap_or_default();
                 Box::new(columns::Rows::new(text, columns)?)
@@ -340,6 +346,12 @@ impl<'a> Trace<'a> {
         self.format
     }
 
+    /// Whether the trace has dates; without, its times count from its beginning.
+    #[must_use]
+    pub fn is_dated(&self) -> bool {
+        self.beginning != Beginning::Zero
+    }
+
     /// What became of the rows so far; of all of them after the last pod.
     #[must_use]
     pub fn account(&self) -> &Account {
@@ -355,7 +367,11 @@ impl<'a> Trace<'a> {
 
     /// The next pods that arrive in the window, ready to be counted out.
     fn refill(&mut self) -> Result<bool, ReadError> {
-        while let Some(task) = self.tasks.next(&mut self.account)? {
+        loop {
+            self.account.forget();
+            let Some(task) = self.tasks.next(&mut self.account)? else {
+                break;
+            };
             let Some(at) = self.laid(task.pod.at) else {
                 continue;
             };
@@ -365,6 +381,7 @@ impl<'a> Trace<'a> {
                 continue;
             }
             let parts = self.parts(task.pod.cpu);
+            self.account.keep();
             let whole = Arrival { at, ..task.pod };
             self.left = Copies { whole, parts, next: 0, count: count.saturating_mul(parts) };
             return Ok(true);

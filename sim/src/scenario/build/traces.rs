@@ -196,6 +196,7 @@ fn format(format: TraceFormat) -> Format {
         TraceFormat::Gaia => Format::Gaia,
         TraceFormat::Surf => Format::Surf,
         TraceFormat::Gwf => Format::Gwf,
+        TraceFormat::Stored => Format::Stored,
         TraceFormat::Columns => Format::Columns,
     }
 }

@@ -253,6 +253,8 @@ pub enum TraceFormat {
     Surf,
     /// Workflows of the Grid Workloads Archive, as OpenDC has them.
     Gwf,
+    /// What `carbon-kube datasets import` has written.
+    Stored,
     /// A CSV file whose columns are named here.
     Columns,
 }
