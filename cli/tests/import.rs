@@ -8,7 +8,7 @@ use support::{Workplace, root};
 
 fn with_objects() -> Workplace {
     let workplace = Workplace::new();
-    let sample = root().join("datasets/tests/samples/kubernetes.json");
+    let sample = root().join("datasets/tests/samples/workload/kubernetes.json");
     std::fs::copy(sample, workplace.path().join("objects.json")).unwrap();
     workplace
 }

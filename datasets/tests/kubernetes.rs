@@ -6,7 +6,7 @@ use carbon_kube_core::Span;
 use carbon_kube_datasets::ReadError;
 use carbon_kube_datasets::workload::kubernetes::{self, Cluster, Requests};
 
-const OBJECTS: &str = include_str!("samples/kubernetes.json");
+const OBJECTS: &str = include_str!("samples/workload/kubernetes.json");
 
 fn read(text: &[u8]) -> Result<Cluster, ReadError> {
     kubernetes::parse("objects", text)

@@ -10,76 +10,15 @@ use carbon_kube_datasets::workload::filling::Machine;
 use carbon_kube_datasets::workload::trace::{self, Format, Settings, Shift};
 use carbon_kube_datasets::workload::{openb, stored};
 
-const SWF: &str = "\
-; Version: 2.2
-; UnixStartTime: 1000000000
-;
-  1     0  -1  100   4 -1 -1  -1 -1  -1 -1 1 1 1 -1 -1 -1 -1
-  2    60  10    0   2 -1 -1   8 -1 512  0 1 1 1 -1 -1 -1 -1
-  3    90  -1   -1  -1 -1 -1   4 -1  -1  5 1 1 1 -1 -1 -1 -1
-  4   120   5   30   1 -1 100 -1 -1  -1  5 1 1 1 -1 -1 -1 -1
-  4   120   5   10   1 -1 100 -1 -1  -1  3 1 1 1 -1 -1 -1 -1
-";
-
-const OPENB: &str = "\
-name,cpu_milli,memory_mib,num_gpu,gpu_milli,gpu_spec,qos,pod_phase,creation_time,deletion_time,scheduled_time
-p-0,12000,16384,1,1000,,LS,Running,0,100,40
-p-1,6000,12288,1,460,G2|T4,BE,Succeeded,10,70,20
-p-2,1500,2048,8,1000,,Burstable,Pending,20,90,
-p-3,500,1024,0,0,,Guaranteed,Failed,30,31,31
-";
-
-const ALIBABA: &str = "\
-M1,2,j_1,1,Terminated,100,160,50,0.5
-R2_1,1,j_1,1,Terminated,160,160,100,1
-M1,1,j_2,1,Running,200,0,,
-M1,1,j_3,1,Terminated,300,0,100,0.5
-";
-
-const AZURE: &str = "\
-a,s,d,0,600,99,3,10,Delay-insensitive,1,1.75
-b,s,d,300,,99,3,10,Interactive,>24,>64
-c,s,d,600,600,99,3,10,Unkown,4,8
-";
-
-const GOOGLE: &str = "\
-0,,1,0,,0,u,3,9,0.125,0.25,0.1,0
-1000000,,1,0,5,1,u,3,9,0.125,0.25,0.1,0
-2000000,,1,1,,0,u,0,0,0.5,0.5,0.1,0
-2000000,,1,1,5,1,u,0,0,0.5,0.5,0.1,0
-3000000,,1,1,5,2,u,0,0,0.5,0.5,0.1,0
-5000000,,1,1,5,1,u,0,0,0.5,0.5,0.1,0
-9000000,,1,1,5,4,u,0,0,0.5,0.5,0.1,0
-9000000,,1,2,,0,u,0,4,0.5,0.5,0.1,0
-11000000,,1,0,5,5,u,3,9,0.125,0.25,0.1,0
-";
-
-const GAIA: &str = "\
-arrival_time,length,cpus
-0.0,0.75,4
-0.5,19.5,2
-";
-
-const SURF: &str = "\
-id,submission_time_ms,duration_ms,cpu_count,cpu_capacity_mhz,mem_capacity_mb,deferrable,deadline_ms
-7,1664575200000,3600000,16,33600.0,100000,True,1664582400000
-9,1664575201000,3600000,16,33600.0,100000,True,1664575202000
-8,1664575202000,3600000,16,33600.0,100000,False,1664661600000
-";
-
-const GWF: &str = "\
-WorkflowID, JobID     , SubmitTime, RunTime   , NProcs    , ReqNProcs , Dependencies
-0         , 1         , 16        , 11        , 1         , 2         ,
-0         , 2         , 40        , 0         , 3         , -1        , 1
-";
-
-const STORED: &str = "\
-# carbon-kube workload trace, version 1
-# source: log.swf
-arrival_unix_ms,duration_ms,cpu_milli,memory_bytes,gpu_milli,max_delay_ms,priority,interruptible
-1000000000000,60000,4000,17179869184,0,,,
-1000000010000,1000,500,0,460,0,-3,true
-";
+const SWF: &str = include_str!("samples/workload/swf.swf");
+const OPENB: &str = include_str!("samples/workload/openb.csv");
+const ALIBABA: &str = include_str!("samples/workload/alibaba-batch.csv");
+const AZURE: &str = include_str!("samples/workload/azure-vm.csv");
+const GOOGLE: &str = include_str!("samples/workload/google-task-events.csv");
+const GAIA: &str = include_str!("samples/workload/gaia.csv");
+const SURF: &str = include_str!("samples/workload/surf.csv");
+const GWF: &str = include_str!("samples/workload/gwf.csv");
+const STORED: &str = include_str!("samples/workload/stored.csv");
 
 const ALL: [(Format, &str); 9] = [
     (Format::Swf, SWF),
