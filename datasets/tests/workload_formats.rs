@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "test code")]
 
-use carbon_kube_core::{Bytes, MilliCpu, Span, Time};
+use carbon_kube_core::{Bytes, MilliCpu, MilliGpu, Span, Time};
 use carbon_kube_datasets::ReadError;
 use carbon_kube_datasets::workload::Arrival;
 use carbon_kube_datasets::workload::account::Account;
@@ -120,7 +120,7 @@ fn openb_pods_have_shares_of_gpus_and_a_priority() {
                 cpu: MilliCpu(12_000),
                 memory: gib(16),
                 max_delay: Some(Span::ZERO),
-                gpu_milli: 1_000,
+                gpu: MilliGpu::ONE,
                 priority: Some(100),
                 interruptible: Some(false),
             },
@@ -130,7 +130,7 @@ fn openb_pods_have_shares_of_gpus_and_a_priority() {
                 cpu: MilliCpu(6_000),
                 memory: gib(12),
                 max_delay: None,
-                gpu_milli: 460,
+                gpu: MilliGpu(460),
                 priority: Some(0),
                 interruptible: Some(true),
             },
@@ -140,7 +140,7 @@ fn openb_pods_have_shares_of_gpus_and_a_priority() {
                 cpu: MilliCpu(500),
                 memory: gib(1),
                 max_delay: None,
-                gpu_milli: 0,
+                gpu: MilliGpu(0),
                 priority: Some(75),
                 interruptible: Some(false),
             },

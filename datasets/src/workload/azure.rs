@@ -147,9 +147,9 @@ fn vm(
         cpu,
         memory: size(row, memory, cpu, account)?,
         max_delay: (!deferrable).then_some(Span::ZERO),
-        gpu_milli: 0,
         priority: Some(if deferrable { 0 } else { 10 }),
         interruptible: Some(deferrable),
+        ..Arrival::default()
     })
 }
 

@@ -7,11 +7,11 @@ use std::io::Read;
 use std::path::Path;
 use std::str::FromStr;
 
-use carbon_kube_core::{Bytes, MilliCpu, Span, Time};
+use carbon_kube_core::{Bytes, MilliCpu, MilliGpu, Span, Time};
 
 use super::account::Account;
 use super::trace::{Beginning, Task, Tasks};
-use super::{Arrival, WHOLE_GPU, amounts};
+use super::{Arrival, amounts};
 use crate::error::ReadError;
 use crate::instant;
 use crate::table::{Column, LIMIT_ROWS, LastLine, Row, Table, Text};
@@ -340,7 +340,7 @@ impl Found {
             duration,
             cpu,
             memory: self.memory(row, cpu)?,
-            gpu_milli: self.gpu(row)? * WHOLE_GPU,
+            gpu: self.gpu(row)?,
             max_delay: self.max_delay(row, at, duration)?,
             ..Arrival::default()
         })
@@ -394,13 +394,15 @@ impl Found {
         amounts::memory(row, column, value, unit.bytes())
     }
 
-    fn gpu(&self, row: &Row<'_>) -> Result<u32, ReadError> {
+    fn gpu(&self, row: &Row<'_>) -> Result<MilliGpu, ReadError> {
         let Some(column) = &self.gpu else {
-            return Ok(0);
+            return Ok(MilliGpu(0));
         };
         match amounts::amount(row, column)? {
-            None => Ok(0),
-            Some(value) if value.fract().abs() < 1e-9 && value <= 1e6 => Ok(value as u32),
+            None => Ok(MilliGpu(0)),
+            Some(value) if value.fract().abs() < 1e-9 && value <= 1e6 => {
+                Ok(MilliGpu::whole(value as u32))
+            }
             Some(_) => Err(row.wrong(column, "is not a whole number of GPUs")),
         }
     }

@@ -43,7 +43,7 @@ pub mod surf;
 pub mod swf;
 pub mod trace;
 
-use carbon_kube_core::{Bytes, MilliCpu, Span, Time};
+use carbon_kube_core::{Bytes, MilliCpu, MilliGpu, Span, Time};
 
 /// One pod of a workload: 56 bytes, as millions of them may be in memory at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,10 +56,10 @@ pub struct Arrival {
     pub cpu: MilliCpu,
     /// Requested memory.
     pub memory: Bytes,
+    /// Requested GPUs, whole ones or a part of one.
+    pub gpu: MilliGpu,
     /// How long its end may be put off; `None` where the trace does not say.
     pub max_delay: Option<Span>,
-    /// Requested GPUs, in thousandths of one: 460 is a share of one GPU.
-    pub gpu_milli: u32,
     /// Scheduling priority, higher goes first; `None` where the trace does not say. Traces have
     /// few and small ones.
     pub priority: Option<i8>,
@@ -74,16 +74,13 @@ impl Default for Arrival {
             duration: Span::ZERO,
             cpu: MilliCpu(0),
             memory: Bytes(0),
+            gpu: MilliGpu(0),
             max_delay: None,
-            gpu_milli: 0,
             priority: None,
             interruptible: None,
         }
     }
 }
-
-/// Thousandths of a whole GPU.
-pub const WHOLE_GPU: u32 = 1_000;
 
 #[cfg(test)]
 mod tests {

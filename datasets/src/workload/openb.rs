@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
-use carbon_kube_core::{Bytes, MilliCpu, Span, Time};
+use carbon_kube_core::{Bytes, MilliCpu, MilliGpu, Span, Time};
 
 use super::account::Account;
 use super::filling::at_least_a_second;
@@ -102,7 +102,7 @@ impl PodColumns {
         let cpu = amounts::cpu(row, &self.cpu, amounts::required(row, &self.cpu)?, 1.0)?;
         let memory = amounts::required(row, &self.memory)?;
         let memory = amounts::memory(row, &self.memory, memory, MEBIBYTE)?;
-        let gpu_milli = self.gpu_milli(row)?;
+        let gpu = self.gpu(row)?;
         let Some(scheduled) = amounts::span(row, &self.scheduled, SECOND)? else {
             account.skip("never scheduled, so without a length");
             return Ok(None);
@@ -123,7 +123,7 @@ impl PodColumns {
             cpu,
             memory,
             max_delay: (!waits).then_some(Span::ZERO),
-            gpu_milli,
+            gpu,
             priority: Some(priority),
             interruptible: Some(interruptible),
         }))
@@ -139,13 +139,13 @@ impl PodColumns {
         }
     }
 
-    fn gpu_milli(&self, row: &Row<'_>) -> Result<u32, ReadError> {
+    fn gpu(&self, row: &Row<'_>) -> Result<MilliGpu, ReadError> {
         let gpus = amounts::count(row, &self.gpus, 1_024)?;
         let milli = amounts::count(row, &self.gpu_milli, 1_000)?;
         if gpus > 1 && milli != 1_000 {
             return Err(row.wrong(&self.gpu_milli, "is a share of several GPUs"));
         }
-        Ok(gpus * milli)
+        Ok(MilliGpu(gpus * milli))
     }
 }
 

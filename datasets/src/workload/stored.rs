@@ -13,7 +13,7 @@
 
 use std::io::{self, Write};
 
-use carbon_kube_core::{Bytes, MilliCpu, Time};
+use carbon_kube_core::{Bytes, MilliCpu, MilliGpu, Time};
 
 use super::account::Account;
 use super::trace::{Beginning, Task, Tasks};
@@ -72,14 +72,15 @@ impl<W: Write> Writer<W> {
     ///
     /// As [`Self::new`].
     pub fn pod(&mut self, pod: &Arrival) -> io::Result<()> {
-        let Arrival { at, duration, cpu, memory, gpu_milli, .. } = pod;
+        let Arrival { at, duration, cpu, memory, gpu, .. } = pod;
         write!(
             self.output,
-            "{},{},{},{},{gpu_milli},",
+            "{},{},{},{},{},",
             at.millis(),
             duration.millis(),
             cpu.0,
-            memory.0
+            memory.0,
+            gpu.0
         )?;
         if let Some(delay) = pod.max_delay {
             write!(self.output, "{}", delay.millis())?;
@@ -137,7 +138,7 @@ impl Tasks for Pods<'_> {
             cpu: MilliCpu(whole(&row, cpu)?),
             memory: Bytes(whole(&row, memory)?),
             max_delay: amounts::span(&row, delay, 1.0)?,
-            gpu_milli: amounts::count(&row, gpu, 1_024_000)?,
+            gpu: MilliGpu(amounts::count(&row, gpu, 1_024_000)?),
             priority: parsed(&row, priority, "is not a priority of -128 to 127")?,
             interruptible: parsed(&row, interruptible, "is neither `true` nor `false`")?,
         };

@@ -155,7 +155,8 @@ pub struct Settings {
     pub size_scale: f64,
     /// `None`: as the dates of the trace are, or to the window's start where it has none.
     pub shift: Option<Shift>,
-    /// The most CPU of one pod; a larger one becomes several equal ones that share its requests.
+    /// The most CPU of one pod; a larger one without GPUs becomes several equal ones that share its
+    /// requests.
     pub pod_cpu: Option<MilliCpu>,
     /// What the trace does not say.
     pub filling: Filling,
@@ -380,7 +381,7 @@ impl<'a> Trace<'a> {
                 self.account.skip("drawn out by `sizeScale`");
                 continue;
             }
-            let parts = self.parts(task.pod.cpu);
+            let parts = self.parts(&task.pod);
             self.account.keep();
             let whole = Arrival { at, ..task.pod };
             self.left = Copies { whole, parts, next: 0, count: count.saturating_mul(parts) };
@@ -441,9 +442,12 @@ impl<'a> Trace<'a> {
         exact as u64 + u64::from(draw < exact.fract())
     }
 
-    /// How many pods share the requests of one.
-    fn parts(&mut self, cpu: MilliCpu) -> u64 {
-        let Some(most) = self.settings.pod_cpu.filter(|most| most.0 > 0 && cpu.0 > most.0) else {
+    /// How many pods share the requests of one. GPUs can't be shared out evenly, so a pod with such
+    /// stays whole.
+    fn parts(&mut self, pod: &Arrival) -> u64 {
+        let Arrival { cpu, gpu, .. } = *pod;
+        let most = self.settings.pod_cpu.filter(|most| most.0 > 0 && cpu.0 > most.0);
+        let Some(most) = most.filter(|_| gpu.0 == 0) else {
             return 1;
         };
         self.account.assume("split", || {
@@ -479,7 +483,6 @@ impl Copies {
         Some(Arrival {
             cpu: MilliCpu(share(whole.cpu.0)),
             memory: Bytes(share(whole.memory.0)),
-            gpu_milli: u32::try_from(share(whole.gpu_milli.into())).unwrap_or(u32::MAX),
             ..*whole
         })
     }

@@ -14,8 +14,10 @@ use carbon_kube_datasets::intensity::open::{self, Mix};
 use super::Covered;
 use crate::scenario::diagnostic::{Code, Report};
 use crate::scenario::schema::quoted;
-use crate::scenario::spec::{self, FileFormat, Grid, IntensityFile, IntensityUnit, Source};
-use crate::world::GridZone;
+use crate::scenario::spec::{
+    self, FileFormat, Grid, IntensityFile, IntensityUnit, Source, ZonePue,
+};
+use crate::world::{GridZone, Overhead};
 
 /// The most values of one zone from `steps`: beyond them the list is not repeated.
 const MOST_STEPS: i64 = 24_000_000;
@@ -43,16 +45,36 @@ pub(super) fn read(
             || Err(no_source(name)),
             |source| read_one(name, source, grid, covered, base_dir),
         );
-        match series.and_then(|series| covering(series, name, covered)) {
-            Ok(series) => zones.push(GridZone { zone: name.clone(), series: Arc::new(series) }),
+        let beside = zone.beside.as_ref().map(|source| {
+            read_one(name, source, grid, covered, base_dir)
+                .and_then(|series| covering(series, name, covered))
+        });
+        let mut or_report = |key: &str, series: Result<IntensitySeries, Problem>| match series {
+            Ok(series) => Some(Arc::new(series)),
             Err(problem) => {
-                let path = format!("spec.grid.zones[{i}].source");
+                let path = format!("spec.grid.zones[{i}].{key}");
                 report.error(problem.code, &path, problem.message).maybe_hint(problem.hint);
+                None
             }
-        }
+        };
+        let series = series.and_then(|series| covering(series, name, covered));
+        let series = or_report("source", series);
+        let beside = beside.and_then(|series| or_report("beside", series));
+        zones.extend(series.map(|series| GridZone {
+            zone: name.clone(),
+            series,
+            overhead: zone.pue.as_ref().map(overhead),
+            beside,
+        }));
     }
     comparable(&zones, grid, report);
     zones
+}
+
+/// Factors on the mean, which the zone's pools have as their own.
+fn overhead(pue: &ZonePue) -> Overhead {
+    let mean = pue.mean();
+    Overhead { step: pue.step.0, factors: pue.values.iter().map(|value| value / mean).collect() }
 }
 
 fn no_source(zone: &Zone) -> Problem {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use carbon_kube_core::zone::Clock;
-use carbon_kube_core::{Span, Time};
-use carbon_kube_datasets::workload::{Arrival, WHOLE_GPU, generated};
+use carbon_kube_core::{MilliGpu, Span, Time};
+use carbon_kube_datasets::workload::{Arrival, generated};
 
 use crate::scenario::cluster::{self, TemplateRequests};
 use crate::scenario::diagnostic::{Code, Report};
@@ -110,7 +110,8 @@ impl PodSource<'_> {
             max_delay: None,
             requests: self.of_template(),
         };
-        let count = self.workload.replicas.unwrap_or(0);
+        let most = self.workload.load.as_ref().map(|load| load.max_replicas);
+        let count = self.workload.replicas.or(most).unwrap_or(0);
         self.pods.extend(std::iter::repeat_n(pod, count as usize));
     }
 
@@ -147,8 +148,7 @@ impl PodSource<'_> {
         let name = &self.workload.name;
         let arrivals = generated::arrivals(&figures, self.start, self.end, &clock, seed, name);
         for arrival in arrivals {
-            let Arrival { cpu, memory, gpu_milli, .. } = arrival;
-            let gpu = gpu_milli / WHOLE_GPU;
+            let Arrival { cpu, memory, gpu, .. } = arrival;
             self.push(&arrival, Resources { cpu, memory, gpu });
         }
     }
@@ -223,7 +223,7 @@ fn figures(spec: &Generated) -> Option<generated::Generated> {
                 weight: shape.weight,
                 cpu: shape.cpu.0,
                 memory: shape.memory.0,
-                gpu: shape.gpu,
+                gpu: MilliGpu::new(shape.gpu).unwrap_or_default(),
             })
             .collect(),
     })

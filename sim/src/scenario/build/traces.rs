@@ -5,10 +5,10 @@ use std::path::Path;
 
 use carbon_kube_core::Bytes;
 use carbon_kube_datasets::ReadError;
+use carbon_kube_datasets::workload::Arrival;
 use carbon_kube_datasets::workload::columns::{self, InstantFormat, Length, TimeUnit};
 use carbon_kube_datasets::workload::filling::{Filling, Machine};
 use carbon_kube_datasets::workload::trace::{self, Format, Settings, Shift};
-use carbon_kube_datasets::workload::{Arrival, WHOLE_GPU};
 
 use super::pods::PodSource;
 use crate::scenario::cluster;
@@ -52,16 +52,15 @@ impl PodSource<'_> {
         let settings = settings(trace, self.start, self.end, self.seed);
         let mut arrivals = trace::open(file, settings)?;
         let named = arrivals.format() == Format::Columns;
-        let mut shares = 0;
         while let Some(arrival) = arrivals.next().transpose()? {
             if self.pods.len() > super::pods::MOST_PODS {
                 break;
             }
-            let mut requests = requests(&arrival);
+            let Arrival { cpu, memory, gpu, .. } = arrival;
+            let mut requests = Resources { cpu, memory, gpu };
             if named {
                 self.fill(&mut requests, trace);
             }
-            shares += u64::from(!arrival.gpu_milli.is_multiple_of(WHOLE_GPU));
             self.push(&arrival, requests);
         }
         let account = arrivals.account();
@@ -70,7 +69,7 @@ impl PodSource<'_> {
             text: assumption.text.clone(),
             rows: assumption.rows,
         });
-        let mut source = TraceSource {
+        let source = TraceSource {
             workload: self.workload.name.clone(),
             path: trace.path.clone(),
             format: arrivals.format().name().to_owned(),
@@ -79,13 +78,6 @@ impl PodSource<'_> {
             skipped: account.skipped.iter().map(|(why, rows)| ((*why).to_owned(), *rows)).collect(),
             assumptions: assumed.collect(),
         };
-        if shares > 0 {
-            source.assumptions.push(Assumption {
-                name: "whole-gpus".to_owned(),
-                text: "a pod that asks for a share of a GPU has a whole one".to_owned(),
-                rows: shares,
-            });
-        }
         self.traces.push(source);
         Ok(arrivals.reach())
     }
@@ -142,12 +134,6 @@ impl PodSource<'_> {
 
 /// First and last arrival of a trace.
 type Reach = Option<(carbon_kube_core::Time, carbon_kube_core::Time)>;
-
-/// What a pod requests. Shares of a GPU are rounded up: nodes have whole ones.
-fn requests(arrival: &Arrival) -> Resources {
-    let Arrival { cpu, memory, gpu_milli, .. } = *arrival;
-    Resources { cpu, memory, gpu: gpu_milli.div_ceil(WHOLE_GPU) }
-}
 
 fn settings(
     trace: &Trace,
