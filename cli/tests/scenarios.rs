@@ -123,7 +123,7 @@ fn openb_replay() {
     let pods = "alibaba_openb_pod_list_default.csv";
     let Some(results) = replayed("openb-replay.yaml", pods) else { return };
     results.saves(&["percentile"], 0.0..1.0);
-    results.saves(&["lowest-zone", "percentile-lowest-zone"], 4.0..12.0);
+    results.saves(&["lowest-zone", "percentile-lowest-zone"], 2.0..8.0);
     results.misses(0.02);
 }
 

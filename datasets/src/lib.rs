@@ -8,6 +8,8 @@
 //! |---|---|
 //! | [`bundled`] | real traces of 2020 inside the binary: five zones, and California's marginal signal with the forecasts issued for it |
 //! | [`intensity`] | the carbon intensity from users' files: from a generation mix, or from a column |
+//! | [`power`] | a machine in a user's table: our own layout, Teads, SPECpower |
+//! | [`price`] | electricity prices from users' files |
 //! | [`typical_year`] | fits the model that stands in for zones and years without data |
 //! | [`stats`] | what a series is like: mean, spread, daily swing, gaps |
 //! | [`workload`] | pods that arrive: generated like real traces, or from users' files |
@@ -16,6 +18,8 @@ pub mod bundled;
 mod error;
 mod instant;
 pub mod intensity;
+pub mod power;
+pub mod price;
 pub mod stats;
 mod table;
 pub mod typical_year;
