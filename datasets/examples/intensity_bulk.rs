@@ -12,15 +12,14 @@
 use std::error::Error;
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::Path;
 use std::time::Instant;
 
-use carbon_kube_core::intensity::{IntensitySeries, Label, Provenance, Scope, Signal};
+use carbon_kube_core::intensity::IntensitySeries;
 use carbon_kube_core::mix::{FactorSet, Fuel};
 use carbon_kube_core::{Span, Time};
 use carbon_kube_datasets::ReadError;
-use carbon_kube_datasets::intensity::columns::{self, Columns, IntensityUnit};
-use carbon_kube_datasets::intensity::open::{self, Mix};
+use carbon_kube_datasets::intensity::columns::{Columns, IntensityUnit};
+use carbon_kube_datasets::intensity::{self, Request};
 use carbon_kube_datasets::stats::Stats;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -42,35 +41,22 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn series(file: &str, by_path: bool, mix: bool) -> Result<IntensitySeries, ReadError> {
-    let io_error = |source| ReadError::Io { path: file.to_owned(), source };
-    let path = Path::new(file);
-    let zone: carbon_kube_core::Zone =
-        "US-CA".parse().expect("the zone is one of the table of zones");
-    if mix {
-        let mix = Mix { zone, area: "generated".into(), factors: FactorSet::Global };
-        return if by_path {
-            open::read(path, &mix)
-        } else {
-            open::parse(file, File::open(path).map_err(io_error)?, &mix)
-        };
-    }
-    let label = Label {
-        zone,
-        area: "generated".into(),
-        signal: Signal::Average,
-        scope: Scope::Direct,
-        factor_set: "generated".into(),
-        provenance: Provenance::Measured,
-        source: file.to_owned(),
-    };
     let columns =
         Columns { time: "time".into(), value: "value".into(), unit: IntensityUnit::GramsPerKwh };
-    if by_path {
-        columns::read(path, label, &columns)
+    let zone = "US-CA".parse().expect("the zone is one of the table of zones");
+    let request = Request {
+        factors: FactorSet::Global,
+        columns: (!mix).then_some(columns),
+        ..Request::of(zone)
+    };
+    let import = if by_path {
+        intensity::read(&[file], &request)
     } else {
         // A stream is always read row by row.
-        columns::parse(file, File::open(path).map_err(io_error)?, label, &columns)
-    }
+        let io_error = |source| ReadError::Io { path: file.to_owned(), source };
+        intensity::parse(file, File::open(file).map_err(io_error)?, &request)
+    };
+    import.map(|import| import.series)
 }
 
 /// Values with one decimal that repeat only after a long time.

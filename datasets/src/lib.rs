@@ -16,6 +16,7 @@ pub mod bundled;
 mod error;
 mod instant;
 pub mod intensity;
+mod json;
 pub mod stats;
 mod table;
 pub mod typical_year;

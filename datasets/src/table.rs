@@ -14,6 +14,9 @@ use crate::error::{ReadError, shorten};
 
 #[cfg(feature = "frames")]
 pub(crate) mod blocks;
+pub(crate) mod number;
+
+use number::Notation;
 
 /// The most text that is read from one file: a year of 5-second values is 0.2 GiB.
 const LIMIT_BYTES: u64 = 4 << 30;
@@ -29,11 +32,16 @@ pub(crate) struct Table<'a> {
     path: String,
     reader: csv::Reader<Box<dyn Read + 'a>>,
     header: Vec<String>,
+    comments: Vec<String>,
+    delimiter: u8,
     row: csv::StringRecord,
 }
 
+/// The text of a file, unpacked, with its first bytes to look at.
+pub(crate) type Unpacked<'a> = BufReader<Box<dyn Read + 'a>>;
+
 /// A column by position, with its name for messages.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Column {
     pub(crate) index: usize,
     pub(crate) name: String,
@@ -49,22 +57,32 @@ pub(crate) struct Row<'a> {
 impl Table<'static> {
     /// Opens a file.
     pub(crate) fn open(path: &Path) -> Result<Self, ReadError> {
-        let name = path.display().to_string();
-        let io_error = |source| ReadError::Io { path: name.clone(), source };
-        let file = File::open(path).map_err(io_error)?;
-        if file.metadata().map_err(io_error)?.is_dir() {
-            return Err(ReadError::Directory { path: name });
-        }
-        Self::new(&name, file)
+        Self::new(&path.display().to_string(), open(path)?)
     }
+}
+
+/// Opens a file, which must not be a folder.
+pub(crate) fn open(path: &Path) -> Result<File, ReadError> {
+    let io_error = |source| ReadError::Io { path: path.display().to_string(), source };
+    let file = File::open(path).map_err(io_error)?;
+    if file.metadata().map_err(io_error)?.is_dir() {
+        return Err(ReadError::Directory { path: path.display().to_string() });
+    }
+    Ok(file)
 }
 
 impl<'a> Table<'a> {
     /// Reads from anything; `name` stands for the file in messages.
     pub(crate) fn new(name: &str, input: impl Read + 'a) -> Result<Self, ReadError> {
+        Self::unpacked(name, unpack(name, input)?)
+    }
+
+    /// The same of what is unpacked already.
+    pub(crate) fn unpacked(name: &str, text: Unpacked<'a>) -> Result<Self, ReadError> {
         let fail = |source| error_of(name, source);
-        let mut text = text(input).map_err(fail)?;
-        let delimiter = delimiter(text.fill_buf().map_err(fail)?);
+        let mut text = guarded(text);
+        let head = text.fill_buf().map_err(fail)?;
+        let (delimiter, comments) = (delimiter(head), comments(head));
         let mut reader = csv::ReaderBuilder::new()
             .delimiter(delimiter)
             .comment(Some(b'#'))
@@ -79,7 +97,28 @@ impl<'a> Table<'a> {
         if header.is_empty() {
             return Err(ReadError::Empty { path: name.into() });
         }
-        Ok(Self { path: name.into(), reader, header, row: csv::StringRecord::new() })
+        let path = name.into();
+        Ok(Self { path, reader, header, comments, delimiter, row: csv::StringRecord::new() })
+    }
+
+    /// The names of the columns.
+    pub(crate) fn header(&self) -> &[String] {
+        &self.header
+    }
+
+    /// The comments before the header, without their `#`.
+    pub(crate) fn comments(&self) -> &[String] {
+        &self.comments
+    }
+
+    /// What separates two fields.
+    pub(crate) fn delimiter(&self) -> u8 {
+        self.delimiter
+    }
+
+    /// Whether there is a column of that name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.header.iter().any(|column| column == name)
     }
 
     pub(crate) fn path(&self) -> &str {
@@ -97,6 +136,22 @@ impl<'a> Table<'a> {
                     .map(str::to_owned),
                 present: self.header.clone(),
             }),
+        }
+    }
+
+    /// Finds the only column whose name passes a test; `name` stands for it in messages.
+    pub(crate) fn column_where(
+        &self,
+        name: &str,
+        test: impl Fn(&str) -> bool,
+    ) -> Result<Column, ReadError> {
+        let mut columns = self.header.iter().enumerate().filter(|(_, column)| test(column));
+        match (columns.next(), columns.next()) {
+            (Some((index, name)), None) => Ok(Column { index, name: name.clone() }),
+            (Some((_, name)), Some(_)) => {
+                Err(ReadError::RepeatedColumn { path: self.path.clone(), column: name.clone() })
+            }
+            (None, _) => self.column(name),
         }
     }
 
@@ -128,17 +183,18 @@ impl Row<'_> {
         self.fields.get(column.index).unwrap_or("")
     }
 
-    /// A number of zero or more; `None` for an empty field.
+    /// A finite number; `None` for an empty field.
     pub(crate) fn number(&self, column: &Column) -> Result<Option<f64>, ReadError> {
-        let text = self.text(column);
-        if text.is_empty() {
-            return Ok(None);
-        }
-        let number: f64 = text.parse().map_err(|_| self.wrong(column, "is not a number"))?;
-        if !number.is_finite() {
-            return Err(self.wrong(column, "is not a finite number"));
-        }
-        Ok(Some(number))
+        self.number_in(column, Notation::Plain)
+    }
+
+    /// The same in the notation of the file.
+    pub(crate) fn number_in(
+        &self,
+        column: &Column,
+        notation: Notation,
+    ) -> Result<Option<f64>, ReadError> {
+        notation.parse(self.text(column)).map_err(|problem| self.wrong(column, problem))
     }
 
     /// The error that names this row and a column.
@@ -153,16 +209,44 @@ impl Row<'_> {
     }
 }
 
-/// The text of a file, unpacked and guarded.
-fn text<'a>(input: impl Read + 'a) -> io::Result<BufReader<Box<dyn Read + 'a>>> {
+/// Unpacks gzip. The content decides, not the name: a `.gz` may have been unpacked on its way.
+pub(crate) fn unpack<'a>(name: &str, input: impl Read + 'a) -> Result<Unpacked<'a>, ReadError> {
     let mut packed = BufReader::with_capacity(1 << 16, input);
-    // The content decides, not the name: a `.gz` may have been unpacked on its way.
-    let text: Box<dyn Read + 'a> = if packed.fill_buf()?.starts_with(b"\x1f\x8b") {
-        Box::new(Guard::new(MultiGzDecoder::new(packed)))
+    let head = packed.fill_buf().map_err(|source| error_of(name, source))?;
+    let text: Box<dyn Read + 'a> = if head.starts_with(b"\x1f\x8b") {
+        Box::new(MultiGzDecoder::new(packed))
     } else {
-        Box::new(Guard::new(packed))
+        Box::new(packed)
     };
     Ok(BufReader::with_capacity(1 << 16, text))
+}
+
+/// The first bytes of what comes, to tell what it is.
+pub(crate) fn peek<'a>(name: &str, text: &'a mut Unpacked<'_>) -> Result<&'a [u8], ReadError> {
+    text.fill_buf().map_err(|source| error_of(name, source))
+}
+
+/// All bytes of a file that can't be streamed; `limit` is the most of them.
+pub(crate) fn whole(name: &str, text: Unpacked<'_>, limit: u64) -> Result<Vec<u8>, ReadError> {
+    let mut bytes = Vec::new();
+    text.take(limit + 1).read_to_end(&mut bytes).map_err(|source| error_of(name, source))?;
+    if bytes.len() as u64 > limit {
+        return Err(ReadError::TooLarge { path: name.to_owned(), limit_mib: limit >> 20 });
+    }
+    Ok(bytes)
+}
+
+fn guarded<'a>(text: Unpacked<'a>) -> Unpacked<'a> {
+    BufReader::with_capacity(1 << 16, Box::new(Guard::new(text)))
+}
+
+/// The lines of the head that begin with `#`.
+fn comments(head: &[u8]) -> Vec<String> {
+    let lines = head.split(|byte| *byte == b'\n');
+    lines
+        .map_while(|line| line.strip_prefix(b"#"))
+        .map(|line| String::from_utf8_lossy(line).trim().to_owned())
+        .collect()
 }
 
 /// `,`, `;` or a tab: whichever the first line that is no comment has most of.
@@ -238,7 +322,7 @@ fn error_of(path: &str, source: io::Error) -> ReadError {
     let path = path.to_owned();
     let refused = source.get_ref().and_then(|inner| inner.downcast_ref::<Refused>());
     match (refused, source.kind()) {
-        (Some(Refused::TooLarge), _) => ReadError::TooLarge { path, limit_gib: LIMIT_BYTES >> 30 },
+        (Some(Refused::TooLarge), _) => ReadError::TooLarge { path, limit_mib: LIMIT_BYTES >> 20 },
         (Some(Refused::Zero), _) => ReadError::Binary { path, what: "it has a zero byte" },
         (Some(Refused::LongLine), _) => {
             ReadError::Binary { path, what: "it has a line of more than 1 MiB" }
@@ -270,7 +354,10 @@ mod tests {
         let mut guard = Guard::new(io::repeat(b'\n'));
         guard.left = 100;
         let error = io::copy(&mut guard, &mut io::sink()).unwrap_err();
-        assert_eq!(error_of("bomb.gz", error).to_string(), "bomb.gz: unpacks to more than 4 GiB");
+        assert_eq!(
+            error_of("bomb.gz", error).to_string(),
+            "bomb.gz: has more than 4096 MiB of text"
+        );
     }
 
     #[test]

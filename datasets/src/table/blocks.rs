@@ -6,17 +6,17 @@
 //! not plain is left to [`Table`], which knows what to make of it.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, Read};
 use std::path::Path;
 
-use super::{Table, delimiter, text};
+use super::{Table, Unpacked, guarded, unpack};
 
 /// Text in one block: enough for every core, little beside the rows that are kept.
 const BLOCK_BYTES: usize = 16 << 20;
 
 /// The rows of a file, in order.
 pub(crate) struct Blocks {
-    text: BufReader<Box<dyn Read>>,
+    text: Unpacked<'static>,
     /// What separates two fields.
     pub(crate) delimiter: u8,
     /// Fields of the header, and so of every row.
@@ -31,8 +31,7 @@ pub(crate) struct Blocks {
 impl Blocks {
     /// Opens a file a second time, after its header; `table` is the same file, just opened.
     pub(crate) fn open(path: &Path, table: &Table<'_>) -> io::Result<Self> {
-        let mut text = text(File::open(path)?)?;
-        let delimiter = delimiter(text.fill_buf()?);
+        let mut text = guarded(unpack("", File::open(path)?).map_err(io::Error::other)?);
         let header = table.reader.position().byte();
         let skipped = io::copy(&mut text.by_ref().take(header), &mut io::sink())?;
         if skipped < header {
@@ -44,7 +43,7 @@ impl Blocks {
         }
         Ok(Self {
             text,
-            delimiter,
+            delimiter: table.delimiter(),
             width: table.header.len(),
             buffer: Vec::new(),
             rest: 0,
