@@ -22,7 +22,9 @@ pub fn run(args: &FitArgs) -> Result<ExitCode, Failure> {
     let series = args
         .files
         .iter()
-        .map(|path| intensity::read(&[path], &request).map(|import| import.series).map_err(read_failure))
+        .map(|path| {
+            intensity::read(&[path], &request).map(|import| import.series).map_err(read_failure)
+        })
         .collect::<Result<Vec<_>, _>>()?;
     let months = fit(&series).map_err(|error| Failure::new(error.to_string()))?;
     let comment = format!("Fitted to {} files of {}, local factors.", series.len(), args.area);

@@ -77,6 +77,9 @@ formats! {
     Carboncast = "carboncast";
 }
 
+/// Tells by its content whether something is in a format.
+type Test<T> = fn(&T) -> bool;
+
 impl Format {
     /// Whether the files hold a generation mix, so that the intensity is one of our factors.
     #[must_use]
@@ -92,7 +95,7 @@ impl Format {
 
     /// The format of a table, by its header.
     pub(super) fn of_table(table: &Table<'_>) -> Option<Self> {
-        let tests: [(fn(&Table<'_>) -> bool, Self); 12] = [
+        let tests: [(Test<Table<'_>>, Self); 12] = [
             (stored::is_ours, Self::Series),
             (open::is_open, Self::Open),
             (electricity_maps::is_portal, Self::ElectricityMaps),
@@ -111,7 +114,7 @@ impl Format {
 
     /// The format of a JSON document, by its keys.
     pub(super) fn of_json(root: &Node<'_>) -> Option<Self> {
-        let tests: [(fn(&Node<'_>) -> bool, Self); 4] = [
+        let tests: [(Test<Node<'_>>, Self); 4] = [
             (watttime::is_answer, Self::Watttime),
             (carbon_aware_sdk::is_data, Self::CarbonAwareSdk),
             (neso_json::is_answer, Self::NesoJson),

@@ -111,6 +111,20 @@ impl Gaps {
         [Gaps::Keep, Gaps::Error, Gaps::Hold, Gaps::Interpolate, Gaps::SameHour];
 }
 
+impl Gaps {
+    /// What it does, in a line.
+    #[must_use]
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Keep => "A gap stays a gap and a glitch as it was published; both are counted.",
+            Self::Error => "The first gap or glitch is an error.",
+            Self::Hold => "The value before it, for at most 6 hours.",
+            Self::Interpolate => "A line between the values around it, for at most 6 hours.",
+            Self::SameHour => "The same hour of the nearest day, at most a week away.",
+        }
+    }
+}
+
 impl fmt::Display for Gaps {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -18,7 +19,7 @@ use arrow_array::{Array, ArrayRef, Float64Array, RecordBatch, TimestampMilliseco
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use bytes::Bytes;
 use carbon_kube_core::intensity::{IntensitySeries, Label};
-use carbon_kube_core::{GramsPerKwh, Time};
+use carbon_kube_core::{GramsPerKwh, Time, Zone};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::Compression;
@@ -33,7 +34,7 @@ use super::request::Request;
 use super::rule::{Ending, NO_INSTANT, Reading, Refusal, Rule, Texts};
 use crate::error::ReadError;
 use crate::instant;
-use crate::table::{Column, Table};
+use crate::table::{self, Column, Table};
 
 const TIME: &str = "timestamp_utc";
 const VALUE: &str = "carbon_intensity_g_per_kwh";
@@ -41,6 +42,49 @@ const VALUE: &str = "carbon_intensity_g_per_kwh";
 const SERIES: &str = "carbon-kube.series";
 /// The largest Parquet file: it is read from memory.
 pub(crate) const LIMIT_BYTES: u64 = 1 << 30;
+
+/// The keys and values that a file of ours carries beside the series, its label among them.
+///
+/// # Errors
+///
+/// [`ReadError`], also for a file that is not one of ours.
+pub fn notes(path: &Path) -> Result<BTreeMap<String, String>, ReadError> {
+    let name = path.display().to_string();
+    let mut text = table::unpack(&name, table::open(path)?)?;
+    let mut notes = BTreeMap::new();
+    if table::peek(&name, &mut text)?.starts_with(b"PAR1") {
+        let bytes = Bytes::from(table::whole(&name, text, LIMIT_BYTES)?);
+        let builder = ParquetRecordBatchReaderBuilder::try_new(bytes)
+            .map_err(|error| damaged(&name, &error))?;
+        let pairs = builder.metadata().file_metadata().key_value_metadata();
+        for pair in pairs.into_iter().flatten() {
+            notes.insert(pair.key.clone(), pair.value.clone().unwrap_or_default());
+        }
+        // Arrow's own copy of the schema.
+        notes.remove("ARROW:schema");
+    } else {
+        for line in Table::unpacked(&name, text)?.comments() {
+            if let Some((key, value)) = line.split_once(": ") {
+                notes.insert(key.to_owned(), value.to_owned());
+            }
+        }
+    }
+    Ok(notes)
+}
+
+/// The zone that a file of ours stands for.
+#[must_use]
+pub fn zone(notes: &BTreeMap<String, String>) -> Option<Zone> {
+    let label: Label = serde_json::from_str(notes.get(SERIES)?).ok()?;
+    Some(label.zone)
+}
+
+fn damaged(path: &str, error: &dyn std::fmt::Display) -> ReadError {
+    ReadError::Parquet {
+        path: path.to_owned(),
+        reason: format!("the Parquet data is damaged: {error}"),
+    }
+}
 
 /// Writes a series as Parquet; `notes` are keys and values that go with it.
 ///
@@ -122,7 +166,7 @@ pub(super) fn is_ours(table: &Table<'_>) -> bool {
 /// The label of a stored series, which has to be that of the zone.
 fn stored_label(path: &str, text: Option<&str>, request: &Request) -> Result<Label, ReadError> {
     let label: Option<Label> = text.and_then(|text| serde_json::from_str(text).ok());
-    let mut label = label.ok_or_else(|| ReadError::Needs {
+    let label = label.ok_or_else(|| ReadError::Needs {
         path: path.to_owned(),
         what: "does not say what the series is: name the columns of time and value",
     })?;
@@ -133,9 +177,6 @@ fn stored_label(path: &str, text: Option<&str>, request: &Request) -> Result<Lab
             wanted: format!("`{}`", request.zone),
             present: vec![label.zone.to_string()],
         });
-    }
-    if let Some(source) = &request.source {
-        label.source.clone_from(source);
     }
     Ok(label)
 }
@@ -198,9 +239,8 @@ pub(super) fn from_parquet(
     format: Format,
     request: &Request,
 ) -> Result<(Readings, Ending), ReadError> {
-    let damaged = |reason: String| ReadError::Parquet { path: path.to_owned(), reason };
-    let failed =
-        |error: &dyn std::fmt::Display| damaged(format!("the Parquet data is damaged: {error}"));
+    let unfit = |reason: String| ReadError::Parquet { path: path.to_owned(), reason };
+    let failed = |error: &dyn std::fmt::Display| damaged(path, error);
     let builder = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes))
         .map_err(|error| failed(&error))?;
     let (label, time, value, unit) = if format == Format::Columns {
@@ -220,9 +260,9 @@ pub(super) fn from_parquet(
         let column =
             |name: &str| batch.column_by_name(name).ok_or_else(|| missing(path, name, &batch));
         let times = instants(column(time)?)
-            .ok_or_else(|| damaged(format!("column `{time}` holds no instants")))?;
+            .ok_or_else(|| unfit(format!("column `{time}` holds no instants")))?;
         let values = numbers(column(value)?)
-            .ok_or_else(|| damaged(format!("column `{value}` holds no numbers")))?;
+            .ok_or_else(|| unfit(format!("column `{value}` holds no numbers")))?;
         for (at, number) in times.into_iter().zip(values) {
             row += 1;
             let wrong = |column: &str, value: String, problem| ReadError::Value {

@@ -7,7 +7,7 @@ mod pods;
 use std::path::Path;
 use std::sync::Arc;
 
-use carbon_kube_core::forecast::ForecastModel;
+use carbon_kube_core::forecast::{ForecastModel, RecordedForecasts};
 use carbon_kube_core::{Span, Time};
 use carbon_kube_datasets::{ReadError, bundled};
 use carbon_kube_policies::Holding;
@@ -16,7 +16,7 @@ use carbon_kube_policies::cycle::SCHEDULER_RETRY;
 use super::Parsed;
 use super::cluster;
 use super::diagnostic::{Code, Diagnostic, Report};
-use super::spec::{self, Forecast, ForecastKind, Spec, ZoneName};
+use super::spec::{self, Forecast, ForecastKind, Source, Spec, ZoneName};
 use crate::world::{AccountingSettings, Pod, Pool, SchedulerSettings, World};
 
 /// How far modelled and constant intensities reach beyond the window: before it for the policies'
@@ -43,8 +43,9 @@ pub fn build(parsed: &Parsed, base_dir: &Path) -> Result<World, Vec<Diagnostic>>
         from: spec.start.0 - MARGIN,
         to: end + tail(&pods, end) + MARGIN,
     };
-    let zones = intensity::read(&spec.grid, &covered, base_dir, &mut report);
-    let forecast = forecast(spec, &mut report);
+    let intensity::Read { zones, forecasts } =
+        intensity::read(&spec.grid, &covered, base_dir, &mut report);
+    let forecast = forecast(spec, forecasts, &mut report);
     if report.has_errors() {
         return Err(report.into_sorted());
     }
@@ -93,7 +94,7 @@ fn pools(spec: &Spec) -> Vec<Pool> {
     pools.filter_map(|pool| cluster::pool(pool, zone(&pool.zone)?)).collect()
 }
 
-fn forecast(spec: &Spec, report: &mut Report<'_>) -> ForecastModel {
+fn forecast(spec: &Spec, recorded: RecordedForecasts, report: &mut Report<'_>) -> ForecastModel {
     let Forecast { kind, period, error, correlation } = &spec.forecast;
     // Parsing has filled in the numbers that the kind uses.
     match kind {
@@ -109,12 +110,17 @@ fn forecast(spec: &Spec, report: &mut Report<'_>) -> ForecastModel {
             error: error.unwrap_or_default(),
             correlation: correlation.unwrap_or_default(),
         },
-        ForecastKind::Recorded => recorded(spec, report),
+        ForecastKind::Recorded => issued(spec, recorded, report),
     }
 }
 
-fn recorded(spec: &Spec, report: &mut Report<'_>) -> ForecastModel {
-    let zone = spec.grid.zones.first().map(|zone| &zone.zone.0);
+/// The forecasts that came with the zone's file, else those that are bundled for the zone.
+fn issued(spec: &Spec, read: RecordedForecasts, report: &mut Report<'_>) -> ForecastModel {
+    if !read.issues.is_empty() {
+        return ForecastModel::Recorded(Arc::new(read));
+    }
+    let bundled_zone = |zone: &&spec::GridZone| !matches!(zone.source, Some(Source::File(_)));
+    let zone = spec.grid.zones.first().filter(bundled_zone).map(|zone| &zone.zone.0);
     match zone.and_then(bundled::marginal_forecasts) {
         Some(Ok(forecasts)) => return ForecastModel::Recorded(Arc::new(forecasts)),
         Some(Err(error)) => {

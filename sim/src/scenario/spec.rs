@@ -15,10 +15,10 @@ use serde::{Deserialize, Serialize};
 pub(super) use cluster::LIFETIME_YEARS;
 pub use cluster::{Embodied, NodePool, Power, ResourceAmounts, Taint, TaintEffect};
 pub use grid::{
-    Bundled, Constant, FactorSet, FileFormat, Grid, GridZone, IntensityFile, IntensityUnit,
-    Modelled, Signal, Source, Steps,
+    Bundled, Constant, FactorSet, Grid, GridZone, IntensityFile, IntensityUnit, Modelled, Signal,
+    Source, Steps,
 };
-pub use quantity::{CpuQuantity, Duration, Instant, MemoryQuantity, ZoneName};
+pub use quantity::{CpuQuantity, Duration, FileFormat, Gaps, Instant, MemoryQuantity, ZoneName};
 pub use template::{
     Affinity, Container, ContainerResources, NodeAffinity, NodeSelector, NodeSelectorTerm,
     Operator, PodSpec, PodTemplate, PreferredTerm, Requirement, Resources, TemplateMetadata,
@@ -226,8 +226,8 @@ pub enum ForecastKind {
     /// Truth plus an error that grows with the horizon, as that of issued forecasts does.
     #[default]
     Noisy,
-    /// Forecasts as they were issued at the time. They exist for the bundled marginal series of
-    /// `US-CA`.
+    /// Forecasts as they were issued at the time, for a scenario of one zone. They come with the
+    /// bundled marginal series of `US-CA`, and with files of SGIP, WattTime and Electricity Maps.
     Recorded,
 }
 
