@@ -44,13 +44,17 @@ load: ## Put the extender under load on this machine: 6 minutes, two cores
 	services/extender/benches/load.sh
 
 FUZZ = services/extender/fuzz
+FUZZ_DATASETS = datasets/fuzz
 
 .PHONY: fuzz
-fuzz: ## Fuzz requests and documents, a minute each or RUNS=N inputs each (needs cargo-fuzz and a nightly compiler)
+fuzz: ## Fuzz requests, documents and readers, a minute each or RUNS=N inputs each (needs cargo-fuzz and a nightly compiler)
 	cp Cargo.lock $(FUZZ)/Cargo.lock
 	cargo run --locked -p carbon-kube-extender --example fuzz_seeds -- $(FUZZ)/corpus
 	cd $(FUZZ) && cargo +nightly fuzz run request -- -dict=protocol.dict $(FUZZ_LIMIT)
 	cd $(FUZZ) && cargo +nightly fuzz run documents -- -dict=documents.dict $(FUZZ_LIMIT)
+	cp Cargo.lock $(FUZZ_DATASETS)/Cargo.lock
+	cargo run --locked -p carbon-kube-datasets --example fuzz_seeds -- $(FUZZ_DATASETS)/corpus
+	cd $(FUZZ_DATASETS) && cargo +nightly fuzz run grid -- $(FUZZ_LIMIT)
 
 FUZZ_LIMIT = -max_len=4096 -timeout=10 $(if $(RUNS),-runs=$(RUNS),-max_total_time=60)
 

@@ -81,6 +81,14 @@ pub enum ReadError {
         /// Fields in the row.
         found: u64,
     },
+    /// A quote that is closed on another line, or never.
+    #[error("{path}: line {line}: a quoted field does not end on its line")]
+    OpenQuote {
+        /// The file.
+        path: String,
+        /// The row.
+        line: u64,
+    },
     /// A field that is not what its column holds.
     #[error("{path}: line {line}: column `{column}`: `{value}` {problem}")]
     Value {
@@ -312,6 +320,7 @@ impl ReadError {
                 "if it is no fuel of the mix, cut it out of the file: a fuel that is left out \
                  would make the intensity wrong"
             }
+            Self::OpenQuote { .. } => "close the quote, or take it out",
             Self::RepeatedColumn { .. } => "cut one of the two out of the file",
             Self::Json { .. } => "download it again: `jq . FILE` checks it",
             Self::Parquet { .. } => "write or download it again",

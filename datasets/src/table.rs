@@ -164,6 +164,11 @@ impl<'a> Table<'a> {
     pub(crate) fn next(&mut self) -> Result<Option<Row<'_>>, ReadError> {
         let more =
             self.reader.read_record(&mut self.row).map_err(|error| csv_error(&self.path, error))?;
+        // No field of a trace goes over several lines: an open quote would swallow the rows after it.
+        if self.row.as_slice().contains('\n') {
+            let line = self.row.position().map_or(0, csv::Position::line);
+            return Err(ReadError::OpenQuote { path: self.path.clone(), line });
+        }
         Ok(more.then_some(Row {
             path: &self.path,
             line: self.row.position().map_or(0, csv::Position::line),

@@ -142,9 +142,7 @@ fn a_disorder_in_time_is_named_with_its_line() {
 #[test]
 fn what_is_no_text_is_refused() {
     let columns = two_columns(IntensityUnit::GramsPerKwh);
-    let error = |bytes: &[u8]| {
-        parse("trace.csv", bytes, &columns).unwrap_err().to_string()
-    };
+    let error = |bytes: &[u8]| parse("trace.csv", bytes, &columns).unwrap_err().to_string();
     assert_eq!(error(b"PK\x03\x04\x00\x00"), "trace.csv: is not a text file (it has a zero byte)");
     assert_eq!(
         error(b"time,value\n\xff\xfe,1\n"),

@@ -34,7 +34,8 @@ impl Area {
 
     /// Whether a row about this place is ours.
     pub(crate) fn takes(&mut self, name: &str) -> bool {
-        if self.found.as_deref() == Some(name) {
+        // As the search is: a name that is written in two ways is one place.
+        if self.found.as_deref().is_some_and(|found| found.eq_ignore_ascii_case(name)) {
             return true;
         }
         let wanted = |name: &str| {
