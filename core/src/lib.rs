@@ -18,5 +18,7 @@ pub mod view;
 pub mod zone;
 
 pub use time::{Span, Time};
-pub use units::{Bytes, GramsCo2e, GramsPerKwh, KilowattHours, MilliCpu, UsDollars, Watts};
+pub use units::{
+    Bytes, GramsCo2e, GramsPerKwh, KilowattHours, MilliCpu, MilliGpu, UsDollars, Watts,
+};
 pub use zone::Zone;

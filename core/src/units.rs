@@ -181,6 +181,37 @@ impl KilowattHours {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MilliCpu(pub u64);
 
+/// GPUs in thousandths. Kubernetes counts whole ones; clusters that share them give out parts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MilliGpu(pub u32);
+
+impl MilliGpu {
+    /// One GPU.
+    pub const ONE: Self = Self(1_000);
+
+    /// So many whole GPUs.
+    #[must_use]
+    pub const fn whole(count: u32) -> Self {
+        Self(count.saturating_mul(1_000))
+    }
+
+    /// The amount of a number of GPUs: whole, or a part of one in thousandths. `None` for anything
+    /// else, such as one and a half, which no device gives out.
+    #[must_use]
+    pub fn new(gpus: f64) -> Option<Self> {
+        let milli = (gpus * 1_000.0).round();
+        let exact = (gpus * 1_000.0 - milli).abs() < 1e-6 && (0.0..4e9).contains(&milli);
+        let amount = Self(if exact { milli as u32 } else { 0 });
+        (exact && (amount.0 < 1_000 || amount.0.is_multiple_of(1_000))).then_some(amount)
+    }
+
+    /// In GPUs.
+    #[must_use]
+    pub fn gpus(self) -> f64 {
+        f64::from(self.0) / 1_000.0
+    }
+}
+
 /// Memory or data, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bytes(pub u64);
@@ -268,6 +299,12 @@ impl fmt::Display for MilliCpu {
     }
 }
 
+impl fmt::Display for MilliGpu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.gpus())
+    }
+}
+
 impl fmt::Display for Bytes {
     /// The largest binary suffix that leaves a whole number.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -327,6 +364,20 @@ mod tests {
         for text in ["", "Gi", "4GB", "four", "-1", "1,5", "NaN", "inf", "9e99", "0x10"] {
             assert!(text.parse::<Bytes>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_gpu_is_whole_or_a_part_of_one() {
+        for (gpus, milli) in [(0.0, 0), (0.25, 250), (1.0, 1_000), (8.0, 8_000)] {
+            assert_eq!(MilliGpu::new(gpus), Some(MilliGpu(milli)));
+        }
+        for gpus in [1.5, 0.000_1, -1.0, f64::NAN, 1e12] {
+            assert_eq!(MilliGpu::new(gpus), None, "{gpus}");
+        }
+        assert_eq!(
+            (MilliGpu(250).to_string(), MilliGpu::whole(2).to_string()),
+            ("0.25".into(), "2".into())
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::io::Write;
 use carbon_kube_core::forecast::Outlook;
 use carbon_kube_core::intensity::{IntensitySeries, Label};
 use carbon_kube_core::mix::FactorSet;
-use carbon_kube_core::{Bytes, MilliCpu, Span, Time, Zone};
+use carbon_kube_core::{Bytes, MilliCpu, MilliGpu, Span, Time, Zone};
 use carbon_kube_datasets::ReadError;
 use carbon_kube_datasets::intensity::columns::{Columns, IntensityUnit};
 use carbon_kube_datasets::intensity::{self, Format, Request};
@@ -282,8 +282,8 @@ fn a_workload_is_read_in_its_units_and_sorted() {
     assert_eq!(read[0].at.to_string(), "2020-01-01T01:30:00Z");
     assert_eq!(read[0].duration, Span::MINUTE * 90);
     assert_eq!((read[0].cpu, read[0].memory), (MilliCpu(2_000), Bytes(1 << 29)));
-    assert_eq!((read[0].gpu, read[0].max_delay), (1, Some(Span::DAY)));
-    assert_eq!((read[1].gpu, read[1].max_delay), (0, None));
+    assert_eq!((read[0].gpu, read[0].max_delay), (MilliGpu::ONE, Some(Span::DAY)));
+    assert_eq!((read[1].gpu, read[1].max_delay), (MilliGpu(0), None));
 }
 
 #[test]

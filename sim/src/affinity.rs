@@ -2,6 +2,8 @@
 //!
 //! Nodes of a pool are equal in all of these, so the answer is worked out once per class and pool.
 
+use std::collections::BTreeMap;
+
 use crate::world::{
     Affinity, Operator, PodClass, Pool, Requirement, Taint, TaintEffect, Toleration,
 };
@@ -68,11 +70,16 @@ fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
 
 /// An empty term holds nowhere, as in Kubernetes.
 fn holds(term: &[Requirement], pool: &Pool) -> bool {
-    !term.is_empty() && term.iter().all(|requirement| is_met(requirement, pool))
+    !term.is_empty() && matches(term, &pool.labels)
 }
 
-fn is_met(requirement: &Requirement, pool: &Pool) -> bool {
-    let label = pool.labels.get(&requirement.key);
+/// Whether labels fulfil every requirement; an empty selector matches everything.
+pub(crate) fn matches(selector: &[Requirement], labels: &BTreeMap<String, String>) -> bool {
+    selector.iter().all(|requirement| is_met(requirement, labels))
+}
+
+fn is_met(requirement: &Requirement, labels: &BTreeMap<String, String>) -> bool {
+    let label = labels.get(&requirement.key);
     let listed = label.is_some_and(|label| requirement.values.contains(label));
     // `Gt` and `Lt` compare whole numbers; a label that is none never matches.
     let compared = || {

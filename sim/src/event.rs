@@ -43,6 +43,10 @@ pub enum EventKind {
         /// Their number.
         workers: u32,
     },
+    /// It lost its node: an outage, or a pod of higher priority.
+    Evicted,
+    /// It lost its node more often than its class allows.
+    Failed,
     /// Its work is done.
     Finished,
     /// The run ended before its work was done.
@@ -62,6 +66,8 @@ impl EventKind {
             Self::Paused => "paused",
             Self::Migrated { .. } => "migrated",
             Self::Scaled { .. } => "scaled",
+            Self::Evicted => "evicted",
+            Self::Failed => "failed",
             Self::Finished => "finished",
             Self::Unfinished => "unfinished",
         }
@@ -81,6 +87,8 @@ impl EventKind {
             Self::Finished => (7, 0),
             Self::Unfinished => (8, 0),
             Self::Scaled { workers } => (9, workers.into()),
+            Self::Evicted => (10, 0),
+            Self::Failed => (11, 0),
         }
     }
 }

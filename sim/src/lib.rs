@@ -13,6 +13,7 @@ mod carbon;
 pub mod comparison;
 pub mod engine;
 pub mod event;
+mod gpus;
 mod meter;
 mod nodes;
 pub mod outcome;

@@ -11,7 +11,7 @@
 //!
 //! Power is kept in whole microwatts: adding and taking away a million pods leaves exactly zero.
 
-use carbon_kube_core::{GramsCo2e, KilowattHours, Span, Time, Watts};
+use carbon_kube_core::{GramsCo2e, KilowattHours, Span, Time};
 
 use crate::carbon::Carbon;
 use crate::outcome::IntervalRow;
@@ -25,8 +25,11 @@ pub(crate) struct Meter {
     last_area: f64,
     microwatts: i64,
     running: u32,
-    /// Power of the zone's idle nodes, constant over a run.
-    idle: Watts,
+    /// Power of the zone's nodes without their pods.
+    idle_microwatts: i64,
+    /// Since when it is that, and the area under the intensity up to then.
+    idle_since: Time,
+    idle_area: f64,
     threshold: f64,
     interval: Span,
     row: IntervalRow,
@@ -34,6 +37,23 @@ pub(crate) struct Meter {
     /// Energy and emissions of running pods so far.
     energy: KilowattHours,
     emitted: GramsCo2e,
+    /// The same of nodes without their pods, up to `idle_since`.
+    idle_energy: KilowattHours,
+    idle_emitted: GramsCo2e,
+}
+
+/// What a meter has counted by the end of a run.
+pub(crate) struct Reading {
+    /// Energy of running pods.
+    pub(crate) energy: KilowattHours,
+    /// Emissions of running pods.
+    pub(crate) emitted: GramsCo2e,
+    /// Energy of nodes without their pods.
+    pub(crate) idle_energy: KilowattHours,
+    /// Emissions of nodes without their pods.
+    pub(crate) idle_emitted: GramsCo2e,
+    /// A row per interval.
+    pub(crate) rows: Vec<IntervalRow>,
 }
 
 impl Meter {
@@ -41,7 +61,7 @@ impl Meter {
         zone: u32,
         start: Time,
         interval: Span,
-        idle: Watts,
+        idle_microwatts: i64,
         carbon: &Carbon,
     ) -> Self {
         Self {
@@ -50,13 +70,17 @@ impl Meter {
             last_area: carbon.area(start),
             microwatts: 0,
             running: 0,
-            idle,
+            idle_microwatts,
+            idle_since: start,
+            idle_area: carbon.area(start),
             threshold: f64::NAN,
             interval,
             row: IntervalRow { start, zone, threshold: f64::NAN, ..Default::default() },
             rows: Vec::new(),
             energy: KilowattHours::ZERO,
             emitted: GramsCo2e::ZERO,
+            idle_energy: KilowattHours::ZERO,
+            idle_emitted: GramsCo2e::ZERO,
         }
     }
 
@@ -72,6 +96,28 @@ impl Meter {
         self.advance(now, carbon);
         self.microwatts -= power;
         self.running -= 1;
+    }
+
+    /// Nodes come or go: the power of the zone without pods changes by so much.
+    pub(crate) fn change_idle(&mut self, now: Time, microwatts: i64, carbon: &Carbon) {
+        self.advance(now, carbon);
+        self.charge_idle(now, carbon);
+        self.idle_microwatts += microwatts;
+    }
+
+    /// Counts idle power in one piece from its last change on.
+    fn charge_idle(&mut self, now: Time, carbon: &Carbon) {
+        let area = carbon.area(now);
+        let kilowatts = self.idle_watts() / 1_000.0;
+        let hours = carbon.hours(self.idle_since, now);
+        self.idle_energy += KilowattHours::from_kwh(kilowatts * hours);
+        self.idle_emitted += GramsCo2e::from_grams(kilowatts * (area - self.idle_area));
+        self.idle_since = now;
+        self.idle_area = area;
+    }
+
+    fn idle_watts(&self) -> f64 {
+        self.idle_microwatts as f64 / 1e6
     }
 
     /// Emissions of moving data, in the interval of now.
@@ -91,7 +137,7 @@ impl Meter {
 
     /// Power of running pods and idle nodes now.
     pub(crate) fn watts(&self) -> f64 {
-        self.microwatts as f64 / 1e6 + self.idle.get()
+        self.microwatts as f64 / 1e6 + self.idle_watts()
     }
 
     /// Brings the accounts up to `now`, a piece per interval.
@@ -107,7 +153,8 @@ impl Meter {
     }
 
     fn charge(&mut self, until: Time, carbon: &Carbon) {
-        let hours = (until - self.last).hours();
+        let hours = carbon.hours(self.last, until);
+        let elapsed = (until - self.last).hours();
         let area_until = carbon.area(until);
         let area = area_until - self.last_area;
         self.last_area = area_until;
@@ -116,9 +163,10 @@ impl Meter {
         self.energy += KilowattHours::from_kwh(kilowatts * hours);
         self.emitted += grams;
         self.row.pod_watts += kilowatts * 1_000.0 * hours;
-        self.row.grams += grams.get() + self.idle.get() / 1_000.0 * area;
-        self.row.running += f64::from(self.running) * hours;
-        self.row.intensity += area;
+        self.row.idle_watts += self.idle_watts() * hours;
+        self.row.grams += grams.get() + self.idle_watts() / 1_000.0 * area;
+        self.row.running += f64::from(self.running) * elapsed;
+        self.row.intensity += carbon.plain(self.last, until).unwrap_or(area);
         self.last = until;
     }
 
@@ -129,7 +177,7 @@ impl Meter {
             self.row.pod_watts /= hours;
             self.row.running /= hours;
             self.row.intensity /= hours;
-            self.row.idle_watts = self.idle.get();
+            self.row.idle_watts /= hours;
             self.rows.push(self.row);
         }
         self.row = IntervalRow {
@@ -140,14 +188,17 @@ impl Meter {
         };
     }
 
-    /// Ends the run and hands the rows over.
-    pub(crate) fn finish(
-        mut self,
-        end: Time,
-        carbon: &Carbon,
-    ) -> (KilowattHours, GramsCo2e, Vec<IntervalRow>) {
+    /// Ends the run and hands over what was counted.
+    pub(crate) fn finish(mut self, end: Time, carbon: &Carbon) -> Reading {
         self.advance(end, carbon);
+        self.charge_idle(end, carbon);
         self.close(end);
-        (self.energy, self.emitted, self.rows)
+        Reading {
+            energy: self.energy,
+            emitted: self.emitted,
+            idle_energy: self.idle_energy,
+            idle_emitted: self.idle_emitted,
+            rows: self.rows,
+        }
     }
 }

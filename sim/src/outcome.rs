@@ -22,6 +22,8 @@ pub struct Outcome {
     /// Violations of what a reader may expect, counted, such as unfinished work that was
     /// charged at the zone's mean.
     pub charged_beyond_trace: u64,
+    /// Core-hours of services' load that no replica could serve.
+    pub unserved_core_hours: f64,
 }
 
 /// What one zone emitted, used and cost. Every gram is in exactly one account.
@@ -39,6 +41,8 @@ pub struct ZoneAccount {
     pub energy: KilowattHours,
     /// Capacity that pods held, and egress.
     pub cost: UsDollars,
+    /// Hours that nodes were on, or booting.
+    pub node_hours: f64,
 }
 
 impl ZoneAccount {
@@ -78,6 +82,10 @@ pub enum PodState {
     /// It never got a node, or not to its end.
     #[default]
     Unfinished,
+    /// It lost its node more often than its class allows.
+    Failed,
+    /// A replica that the load never called for.
+    NotNeeded,
 }
 
 /// What became of one pod.
@@ -94,6 +102,8 @@ pub struct PodOutcome {
     /// Held before it started, and paused later. In the scheduler's queue: from the first time
     /// that the policy held it to its start, or to its limit where it then waits for room.
     pub held: Span,
+    /// How much longer it ran than it would have at full speed; below zero on faster nodes.
+    pub slowed: Span,
     /// Times it was paused.
     pub pauses: u32,
     /// Times it moved to another node.

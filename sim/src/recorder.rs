@@ -84,7 +84,7 @@ pub fn configuration(world: &World) -> Value {
         json!({
             "labels": {POOL_LABEL: pool.name}, "pue": pool.pue,
             "idleWatts": pool.idle.get(), "busyWatts": pool.busy.get(),
-            "usdPerHour": pool.usd_per_hour,
+            "usdPerHour": pool.usd_per_hour, "speed": pool.speed,
         })
     };
     json!({

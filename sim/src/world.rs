@@ -8,8 +8,16 @@ use std::sync::Arc;
 
 use carbon_kube_core::forecast::ForecastModel;
 use carbon_kube_core::intensity::IntensitySeries;
-use carbon_kube_core::{Bytes, MilliCpu, Span, Time, Watts, Zone};
+use carbon_kube_core::{Bytes, MilliCpu, MilliGpu, Span, Time, Watts, Zone};
 use carbon_kube_policies::Holding;
+
+mod lifecycle;
+mod rules;
+mod service;
+
+pub use lifecycle::{Autoscaling, Outage, OutageKind};
+pub use rules::{Budget, Disruption, HOSTNAME, PodAffinity, PodRules, Spread};
+pub use service::Load;
 
 /// One scenario, ready to run under any policy.
 #[derive(Clone, Debug)]
@@ -61,6 +69,19 @@ pub struct GridZone {
     pub zone: Zone,
     /// What is accounted with, and what policies see up to now.
     pub series: Arc<IntensitySeries>,
+    /// How the building's overhead changes; `None`: each pool's PUE holds at all times.
+    pub overhead: Option<Overhead>,
+    /// A second intensity that the run is counted with as well; no policy sees it.
+    pub beside: Option<Arc<IntensitySeries>>,
+}
+
+/// A power usage effectiveness that changes with time, relative to the pools' own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Overhead {
+    /// How long each value holds.
+    pub step: Span,
+    /// Factors on the pools' PUE from the window's start on, repeated for ever; their mean is 1.
+    pub factors: Vec<f64>,
 }
 
 /// Equal nodes: one machine type in one place.
@@ -70,7 +91,7 @@ pub struct Pool {
     pub name: String,
     /// Position in [`World::zones`].
     pub zone: usize,
-    /// How many nodes.
+    /// How many nodes; of a pool that scales, the most.
     pub count: u32,
     /// What the pods of one node may request together.
     pub allocatable: Resources,
@@ -92,6 +113,26 @@ pub struct Pool {
     pub lifetime_years: f64,
     /// Price of one node, in US dollars per hour.
     pub usd_per_hour: f64,
+    /// Work per hour over that of a node on which pods have their stated duration.
+    pub speed: f64,
+    /// How the pool grows and shrinks; `None`: it has `count` nodes at all times.
+    pub autoscaling: Option<Autoscaling>,
+    /// Why its nodes go away by themselves.
+    pub outages: Vec<Outage>,
+}
+
+impl Pool {
+    /// Nodes that are on as the window starts.
+    #[must_use]
+    pub fn initial(&self) -> u32 {
+        self.autoscaling.as_ref().map_or(self.count, |scaling| scaling.initial)
+    }
+
+    /// Whether its nodes come and go.
+    #[must_use]
+    pub fn changes(&self) -> bool {
+        self.autoscaling.is_some() || !self.outages.is_empty()
+    }
 }
 
 /// Amounts of the resources that are simulated.
@@ -101,8 +142,8 @@ pub struct Resources {
     pub cpu: MilliCpu,
     /// Memory.
     pub memory: Bytes,
-    /// Whole GPUs (`nvidia.com/gpu`).
-    pub gpu: u32,
+    /// GPUs: a pod requests whole ones (`nvidia.com/gpu`), or a part of one.
+    pub gpu: MilliGpu,
 }
 
 /// A node taint, as in Kubernetes.
@@ -209,6 +250,12 @@ pub struct PodClass {
     /// Work per hour of 1, 2, ... workers over that of one; starts with 1. Each worker requests
     /// what the pod requests, all on one node. One entry: the job doesn't scale.
     pub speedup: Vec<f64>,
+    /// What its pods ask of other pods.
+    pub rules: PodRules,
+    /// What may be done to its running pods.
+    pub disruption: Disruption,
+    /// A Deployment's load, where it changes.
+    pub load: Option<Load>,
 }
 
 /// One pod.
@@ -246,6 +293,25 @@ pub struct SchedulerSettings {
     pub backoff_initial: Span,
     /// Longest wait after a failed attempt.
     pub backoff_max: Span,
+    /// Whether pods of higher priority may take the room of others.
+    pub preemption: bool,
+    /// How long one scheduling cycle takes; 0: no time at all.
+    pub latency: Span,
+    /// How the scheduler scores the free room of nodes.
+    pub scoring: Scoring,
+}
+
+/// kube-scheduler's strategies of `NodeResourcesFit`, over CPU and memory with equal weights.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Scoring {
+    /// The emptier node: spreads.
+    #[default]
+    LeastAllocated,
+    /// The fuller node: packs.
+    MostAllocated,
+    /// A score for each utilisation, 0 to 100 per cent and 0 to 10, linear between the points;
+    /// utilisations rise.
+    RequestedToCapacityRatio(Vec<(i64, i64)>),
 }
 
 /// Settings of the accounts.

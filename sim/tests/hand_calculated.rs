@@ -203,6 +203,7 @@ fn the_higher_priority_gets_the_room_first() {
     }
     world.pods[2].class = 1;
     world.classes[1].priority = 1_000;
+    world.scheduler.preemption = false;
     let outcome = run(&world, json!("default-scheduler"));
     assert_eq!(outcome.pods[2].start, Some(after(1.0)));
     assert_eq!(outcome.pods[1].start, Some(after(2.0)));

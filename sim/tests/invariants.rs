@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
@@ -13,9 +14,10 @@ use carbon_kube_core::{Bytes, Span, Time};
 use carbon_kube_policies::cycle::SCHEDULER_RETRY;
 use carbon_kube_policies::{Gate, Holding, Policy, Settings, Signal, Verdict};
 use carbon_kube_sim::engine::{self, Hooks};
-use carbon_kube_sim::outcome::{Outcome, PodState};
-use carbon_kube_sim::world::World;
+use carbon_kube_sim::outcome::{Outcome, PodState, ZoneAccount};
+use carbon_kube_sim::world::*;
 use proptest::prelude::*;
+use serde_json::Value;
 use support::*;
 
 prop_compose! {
@@ -71,6 +73,53 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    /// The same with nodes that come and go, and pods that matter differently and mind each other.
+    fn any_messy_world()(
+        mut world in any_world(),
+        scales in any::<bool>(),
+        fails in any::<bool>(),
+        apart in any::<bool>(),
+        latency in prop::sample::select(vec![Span::ZERO, Span::SECOND]),
+        scoring in prop::sample::select(vec![Scoring::LeastAllocated, Scoring::MostAllocated]),
+        seed in any::<u64>(),
+    ) -> World {
+        world.seed = seed;
+        for pool in &mut world.pools {
+            pool.autoscaling = scales.then(|| Autoscaling {
+                min: 0,
+                initial: 1,
+                boot_time: Span::MINUTE * 2,
+                boot: pool.idle,
+                scale_down_delay: Span::MINUTE * 10,
+            });
+            let outage = |kind| Outage { kind, mean_between: hours(12.0), away: hours(0.5) };
+            pool.outages = match fails {
+                true => vec![outage(OutageKind::Failure), outage(OutageKind::Reclaim)],
+                false => Vec::new(),
+            };
+        }
+        world.pools[0].speed = 0.8;
+        for (priority, class) in (0..).zip(&mut world.classes) {
+            class.priority = priority;
+            class.rules.labels.insert("app".into(), class.name.clone());
+        }
+        world.classes[0].disruption.retries = Some(2);
+        world.classes[1].disruption.budget = Some(Budget::MaxUnavailable(1));
+        if apart {
+            let selector = vec![Requirement {
+                key: "app".into(), operator: Operator::In, values: vec!["movable".into()],
+            }];
+            world.classes[2].rules.affinity = vec![PodAffinity {
+                topology_key: HOSTNAME.into(), selector, anti: true, weight: None,
+            }];
+        }
+        world.scheduler.latency = latency;
+        world.scheduler.scoring = scoring;
+        world
+    }
+}
+
 /// Holds every pod and refuses every node, for ever.
 #[derive(Debug)]
 struct Refuses;
@@ -90,7 +139,7 @@ impl Policy for Refuses {
 }
 
 /// A run with its event log.
-fn logged(world: &World, settings: &Settings) -> (Outcome, Vec<serde_json::Value>) {
+fn logged(world: &World, settings: &Settings) -> (Outcome, Vec<Value>) {
     let lines = Mutex::new(Vec::<u8>::new());
     struct Lines<'a>(&'a Mutex<Vec<u8>>);
     impl std::io::Write for Lines<'_> {
@@ -113,6 +162,66 @@ fn logged(world: &World, settings: &Settings) -> (Outcome, Vec<serde_json::Value
     (outcome, text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
 }
 
+fn ends_once(world: &World, outcome: &Outcome, events: &[Value]) -> Result<(), TestCaseError> {
+    prop_assert_eq!(outcome.events as usize, events.len());
+    let last = ["finished", "unfinished", "failed"];
+    let ends = events.iter().filter(|event| last.contains(&event["event"].as_str().unwrap()));
+    prop_assert_eq!(ends.count(), world.pods.len());
+    Ok(())
+}
+
+fn add_up(outcome: &Outcome) -> Result<(), TestCaseError> {
+    let sum = |zone: fn(&ZoneAccount) -> f64| outcome.zones.iter().map(zone).sum::<f64>();
+    let rows: f64 = outcome.intervals.iter().map(|row| row.grams).sum();
+    let accounts = sum(|zone| (zone.operational + zone.idle + zone.transfer).get());
+    prop_assert!((rows - accounts).abs() < 1e-6 * accounts.max(1.0));
+    let of_pods: f64 = outcome.pods.iter().map(|pod| (pod.operational + pod.transfer).get()).sum();
+    let of_zones = sum(|zone| (zone.operational + zone.transfer).get());
+    prop_assert!((of_pods - of_zones).abs() < 1e-6 * of_zones.max(1.0));
+    let shares: f64 = outcome.pods.iter().map(|pod| pod.idle_share.get()).sum();
+    let idle = sum(|zone| zone.idle.get());
+    prop_assert!(shares <= idle * (1.0 + 1e-9), "pods share the idle power, they don't add to it");
+    let cost: f64 = outcome.pods.iter().map(|pod| pod.cost.get()).sum();
+    prop_assert!((cost - sum(|zone| zone.cost.get())).abs() < 1e-6 * cost.max(1.0));
+    Ok(())
+}
+
+/// Replays the log with a ledger per node.
+fn nobody_is_over(world: &World, events: &[Value]) -> Result<(), TestCaseError> {
+    let numbers = world.pod_numbers();
+    let names: BTreeMap<String, Resources> = world
+        .pods
+        .iter()
+        .zip(&numbers)
+        .map(|(pod, number)| {
+            (format!("{}-{number}", world.classes[pod.class as usize].name), pod.requests)
+        })
+        .collect();
+    let mut on: BTreeMap<String, String> = BTreeMap::new();
+    let mut used: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    for event in events {
+        let pod = event["pod"].as_str().unwrap().to_owned();
+        let leaves = ["paused", "migrated", "evicted", "finished"];
+        let request = names[&pod];
+        if leaves.contains(&event["event"].as_str().unwrap())
+            && let Some(node) = on.remove(&pod)
+        {
+            let used = used.get_mut(&node).unwrap();
+            used.0 -= request.cpu.0;
+            used.1 -= request.memory.0;
+        }
+        if let Some(node) = event["node"].as_str() {
+            let used = used.entry(node.to_owned()).or_default();
+            used.0 += request.cpu.0;
+            used.1 += request.memory.0;
+            let allocatable = world.pools[0].allocatable;
+            prop_assert!(used.0 <= allocatable.cpu.0 && used.1 <= allocatable.memory.0);
+            on.insert(pod, node.to_owned());
+        }
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..Default::default() })]
 
@@ -120,24 +229,24 @@ proptest! {
     fn every_pod_ends_once_and_the_accounts_add_up(world in any_world()) {
         for settings in Settings::all() {
             let (outcome, events) = logged(&world, &settings);
-            prop_assert_eq!(outcome.events as usize, events.len());
-            let ends = events.iter().filter(|e| e["event"] == "finished" || e["event"] == "unfinished");
-            prop_assert_eq!(ends.count(), world.pods.len());
+            ends_once(&world, &outcome, &events)?;
             prop_assert!(outcome.pods.iter().all(|pod| pod.state == PodState::Completed));
+            add_up(&outcome)?;
+        }
+    }
 
-            let rows: f64 = outcome.intervals.iter().map(|row| row.grams).sum();
-            let accounts: f64 = outcome.zones.iter()
-                .map(|zone| (zone.operational + zone.idle + zone.transfer).get()).sum();
-            prop_assert!((rows - accounts).abs() < 1e-6 * accounts);
-            let of_pods: f64 = outcome.pods.iter().map(|pod| (pod.operational + pod.transfer).get()).sum();
-            let of_zones: f64 = outcome.zones.iter().map(|zone| (zone.operational + zone.transfer).get()).sum();
-            prop_assert!((of_pods - of_zones).abs() < 1e-6 * of_zones.max(1.0));
-            let shares: f64 = outcome.pods.iter().map(|pod| pod.idle_share.get()).sum();
-            let idle: f64 = outcome.zones.iter().map(|zone| zone.idle.get()).sum();
-            prop_assert!(shares <= idle * (1.0 + 1e-9), "pods share the idle power, they don't add to it");
-            let cost: f64 = outcome.pods.iter().map(|pod| pod.cost.get()).sum();
-            let zone_cost: f64 = outcome.zones.iter().map(|zone| zone.cost.get()).sum();
-            prop_assert!((cost - zone_cost).abs() < 1e-6 * cost.max(1.0));
+    /// Nodes break, vanish and come; pods lose their nodes and push each other aside.
+    #[test]
+    fn in_a_messy_cluster_too(world in any_messy_world()) {
+        for settings in Settings::all() {
+            let (outcome, events) = logged(&world, &settings);
+            ends_once(&world, &outcome, &events)?;
+            add_up(&outcome)?;
+            nobody_is_over(&world, &events)?;
+            prop_assert_eq!(logged(&world, &settings).0.digest, outcome.digest);
+            for (spec, pod) in world.pods.iter().zip(&outcome.pods) {
+                prop_assert!(pod.held <= spec.max_delay.unwrap_or_default());
+            }
         }
     }
 
@@ -173,39 +282,11 @@ proptest! {
         }
     }
 
-    /// Replays the log with a ledger per node.
     #[test]
     fn no_node_is_ever_over_its_allocatable(world in any_world()) {
         for settings in Settings::all() {
             let (_, events) = logged(&world, &settings);
-            let numbers = world.pod_numbers();
-            let requests = |name: &str| {
-                let of = |i: &usize| {
-                    let class = &world.classes[world.pods[*i].class as usize].name;
-                    format!("{class}-{}", numbers[*i]) == name
-                };
-                world.pods[(0..world.pods.len()).find(of).unwrap()].requests
-            };
-            let mut on: std::collections::BTreeMap<String, String> = Default::default();
-            let mut used: std::collections::BTreeMap<String, (u64, u64)> = Default::default();
-            for event in events {
-                let pod = event["pod"].as_str().unwrap().to_owned();
-                let leaves = ["paused", "migrated", "finished"].contains(&event["event"].as_str().unwrap());
-                let request = requests(&pod);
-                if leaves && let Some(node) = on.remove(&pod) {
-                    let used = used.get_mut(&node).unwrap();
-                    used.0 -= request.cpu.0;
-                    used.1 -= request.memory.0;
-                }
-                if let Some(node) = event["node"].as_str() {
-                    let used = used.entry(node.to_owned()).or_default();
-                    used.0 += request.cpu.0;
-                    used.1 += request.memory.0;
-                    let allocatable = world.pools[0].allocatable;
-                    prop_assert!(used.0 <= allocatable.cpu.0 && used.1 <= allocatable.memory.0);
-                    on.insert(pod, node.to_owned());
-                }
-            }
+            nobody_is_over(&world, &events)?;
         }
     }
 
@@ -224,8 +305,8 @@ proptest! {
             *zone = zone_from(zone.zone.as_str(), zone.series.start(), zone.series.step(), values);
         }
         for settings in Settings::all() {
-            let before = |events: Vec<serde_json::Value>| {
-                let earlier = |event: &serde_json::Value| {
+            let before = |events: Vec<Value>| {
+                let earlier = |event: &Value| {
                     event["at"].as_str().unwrap().parse::<Time>().unwrap() < cut
                 };
                 events.into_iter().filter(earlier).collect::<Vec<_>>()

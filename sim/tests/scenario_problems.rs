@@ -97,6 +97,49 @@ const CASES: &[(Code, &str, &str)] = &[
         "      pods: [{duration: 1h, cpu: 1, memory: 1Gi}]",
         "      pods: [{duration: 0s, cpu: 1, memory: 1Gi}]",
     ),
+    (
+        Code::OutOfRange,
+        "      count: 2",
+        "      count: 2\n      autoscaling: {min: 3, max: 9}\n      spot: {meanBetween: 1s}",
+    ),
+    (
+        Code::OutOfRange,
+        "      pods: [{duration: 1h, cpu: 1, memory: 1Gi}]",
+        "      pods: [{duration: 1h, cpu: 1, memory: 1Gi, gpu: 1.5}]",
+    ),
+    (
+        Code::OutOfRange,
+        "      pods: [{duration: 1h, cpu: 1, memory: 1Gi}]",
+        "      kind: Deployment\n      \
+         load: {step: 1s, cores: [3], minReplicas: 5, maxReplicas: 2}\n      \
+         template: {spec: {containers: [{resources: {requests: {cpu: 1}}}]}}",
+    ),
+    (Code::OutOfRange, "  policies: [default-scheduler]", "  scheduler: {latency: 2h}"),
+    (
+        Code::OutOfRange,
+        "  policies: [default-scheduler]",
+        "  scheduler: {scoringStrategy: {type: RequestedToCapacityRatio, requestedToCapacityRatio: \
+         {shape: [{utilization: 100, score: 0}, {utilization: 0, score: 10}]}}}",
+    ),
+    (
+        Code::MissingKey,
+        "  policies: [default-scheduler]",
+        "  scheduler: {scoringStrategy: {type: RequestedToCapacityRatio}}",
+    ),
+    (
+        Code::NotOne,
+        "  nodePools:",
+        "        pue: {step: 1h, values: [1.1, 1.3]}\n  nodePools:\n    - {name: b, zone: US-CA, count: 1, \
+         pue: 1.5, instanceType: m5.xlarge}",
+    ),
+    (
+        Code::NoPoolMatches,
+        "      pods: [{duration: 1h, cpu: 1, memory: 1Gi}]",
+        "      pods: [{duration: 1h, cpu: 1, memory: 1Gi}]\n      \
+         template: {spec: {topologySpreadConstraints: [{maxSkew: 1, topologyKey: rack, \
+         whenUnsatisfiable: DoNotSchedule, labelSelector: {matchExpressions: \
+         [{key: app, operator: Gt, values: ['1']}]}}]}}",
+    ),
     (Code::BadFormat, "  duration: 7d", "  duration: seven days"),
     (Code::BadFormat, "  duration: 7d", "  duration: '14'"),
     (Code::BadFormat, "  start: 2020-06-01T00:00:00Z", "  start: 01.06.2020"),

@@ -19,6 +19,8 @@ pub(crate) struct Blocks {
     text: Unpacked<'static>,
     /// What separates two fields.
     pub(crate) delimiter: u8,
+    /// The line of the first row. Each row is a line: plain text has nothing else.
+    pub(crate) first_line: u64,
     /// Fields of the header, and so of every row.
     pub(crate) width: usize,
     /// Whole lines that were handed out, then the part of a line that the next block starts with.
@@ -38,12 +40,15 @@ impl Blocks {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         // Of a `\r\n` the CSV reader takes the first byte with the row, the second with the next.
+        let mut first_line = table.reader.position().line();
         if text.fill_buf()?.starts_with(b"\n") {
             text.consume(1);
+            first_line += 1;
         }
         Ok(Self {
             text,
             delimiter: table.delimiter(),
+            first_line,
             width: table.header.len(),
             buffer: Vec::new(),
             rest: 0,

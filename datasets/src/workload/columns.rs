@@ -7,7 +7,7 @@ use std::io::Read;
 use std::path::Path;
 use std::str::FromStr;
 
-use carbon_kube_core::{Bytes, MilliCpu, Span, Time};
+use carbon_kube_core::{Bytes, MilliCpu, MilliGpu, Span, Time};
 
 use super::Arrival;
 use crate::error::ReadError;
@@ -353,13 +353,15 @@ impl<'a> Found<'a> {
             .ok_or_else(|| row.wrong(column, "is more than any node has"))
     }
 
-    fn gpu(&self, row: &Row<'_>) -> Result<u32, ReadError> {
+    fn gpu(&self, row: &Row<'_>) -> Result<MilliGpu, ReadError> {
         let Some(column) = &self.gpu else {
-            return Ok(0);
+            return Ok(MilliGpu(0));
         };
         match amount(row, column)? {
-            None => Ok(0),
-            Some(value) if value.fract().abs() < 1e-9 && value <= 1e6 => Ok(value as u32),
+            None => Ok(MilliGpu(0)),
+            Some(value) if value.fract().abs() < 1e-9 && value <= 1e6 => {
+                Ok(MilliGpu::whole(value as u32))
+            }
             Some(_) => Err(row.wrong(column, "is not a whole number of GPUs")),
         }
     }

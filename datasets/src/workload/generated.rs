@@ -10,7 +10,7 @@
 //!                 night      morning        noon         mapped back through the rate
 //! ```
 
-use carbon_kube_core::{Bytes, MilliCpu, Span, Time, seed};
+use carbon_kube_core::{Bytes, MilliCpu, MilliGpu, Span, Time, seed};
 use jiff::tz::TimeZone;
 use rand_distr::{Distribution, Exp1, StandardNormal, StandardUniform};
 use rand_pcg::Pcg64;
@@ -40,7 +40,7 @@ pub struct Shape {
     /// Requested memory.
     pub memory: Bytes,
     /// Requested GPUs.
-    pub gpu: u32,
+    pub gpu: MilliGpu,
 }
 
 /// The figures of a workload.
@@ -286,7 +286,7 @@ mod tests {
     }
 
     fn shape(weight: f64, cores: u64) -> Shape {
-        Shape { weight, cpu: MilliCpu(cores * 1_000), memory: Bytes(cores << 32), gpu: 0 }
+        Shape { weight, cpu: MilliCpu(cores * 1_000), memory: Bytes(cores << 32), gpu: MilliGpu(0) }
     }
 
     fn time(text: &str) -> Time {

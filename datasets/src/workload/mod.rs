@@ -7,7 +7,7 @@ pub mod columns;
 pub mod generated;
 pub mod presets;
 
-use carbon_kube_core::{Bytes, MilliCpu, Span, Time};
+use carbon_kube_core::{Bytes, MilliCpu, MilliGpu, Span, Time};
 
 /// One pod of a workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Arrival {
     /// Requested memory.
     pub memory: Bytes,
     /// Requested GPUs.
-    pub gpu: u32,
+    pub gpu: MilliGpu,
     /// How long its end may be put off; `None` where the trace does not say.
     pub max_delay: Option<Span>,
 }

@@ -31,7 +31,7 @@
 //! stays the trace's. The largest has 51.1 cores in `pai-2020` and 80.3 in `openb-2023`: a cluster
 //! without such a node keeps those pods pending for ever.
 
-use carbon_kube_core::{Bytes, MilliCpu, Span};
+use carbon_kube_core::{Bytes, MilliCpu, MilliGpu, Span};
 
 use super::generated::{Generated, Lognormal, Shape};
 
@@ -125,7 +125,7 @@ fn openb_2023() -> Generated {
                 weight: f64::from(pods),
                 cpu: MilliCpu(cpu_milli),
                 memory: Bytes(memory_mib << 20),
-                gpu,
+                gpu: MilliGpu::whole(gpu),
             })
             .collect(),
     }
@@ -161,7 +161,7 @@ fn by_cores(shares: &[(f64, f64)]) -> Vec<Shape> {
             weight,
             cpu: MilliCpu((cores * 1_000.0).round() as u64),
             memory: Bytes((cores * GIB_PER_CORE * 1_073_741_824.0).round() as u64),
-            gpu: 0,
+            gpu: MilliGpu(0),
         })
         .collect()
 }

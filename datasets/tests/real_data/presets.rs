@@ -39,7 +39,7 @@ impl Figures {
             max_hours: spans[spans.len() - 1].hours(),
             mean_cores: mean(|pod| pod.cpu.0 as f64 / 1_000.0),
             mean_gib: mean(|pod| pod.memory.0 as f64 / f64::from(1 << 30)),
-            mean_gpus: mean(|pod| f64::from(pod.gpu)),
+            mean_gpus: mean(|pod| pod.gpu.gpus()),
         }
     }
 }

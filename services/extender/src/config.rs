@@ -202,6 +202,15 @@ pub struct NodeClass {
     #[serde(default)]
     #[schemars(range(min = 0.0))]
     pub usd_per_hour: f64,
+    /// Work per hour over that of the other nodes: half the speed draws power for twice as long.
+    /// Default 1.
+    #[serde(default = "full_speed")]
+    #[schemars(range(min = 0.01, max = 100.0))]
+    pub speed: f64,
+}
+
+fn full_speed() -> f64 {
+    1.0
 }
 
 /// How much is remembered. Nothing that matters depends on it: a pod's limit follows from its own
@@ -311,6 +320,7 @@ impl Config {
             within(&field("idleWatts"), class.idle_watts, 0.0, 1e6)?;
             within(&field("busyWatts"), class.busy_watts, class.idle_watts, 1e6)?;
             within(&field("usdPerHour"), class.usd_per_hour, 0.0, 1e6)?;
+            within(&field("speed"), class.speed, 0.01, 100.0)?;
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ use crate::config::{Config, NodeClass};
 pub struct NodeFacts {
     /// The grid zone; `None` where no label and no table says which.
     pub zone: Option<Zone>,
-    /// Watts at the meter that one more busy core adds.
+    /// Watts at the meter that one more busy core adds, per core of work: over the node's speed.
     pub watts_per_core: Watts,
     /// Price of one core for an hour, in US dollars.
     pub usd_per_core_hour: f64,
@@ -35,7 +35,7 @@ impl NodeFacts {
             zone: zone(config, &label),
             watts_per_core: watts_per_core(config, class, &label, allocatable),
             usd_per_core_hour: class.zip(allocatable).map_or(0.0, |(class, cpu)| {
-                class.usd_per_hour / (cpu.0 as f64 / 1_000.0).max(1e-9)
+                class.usd_per_hour / ((cpu.0 as f64 / 1_000.0).max(1e-9) * class.speed)
             }),
         }
     }
@@ -76,8 +76,9 @@ fn watts_per_core<'a>(
         let row = instance(label(INSTANCE_TYPE_LABEL)?)?;
         Some(NodePower { idle: row.idle_watts, busy: row.busy_watts, pue })
     };
+    let speed = class.map_or(1.0, |class| class.speed);
     match of_class().or_else(of_instance).zip(allocatable) {
-        Some((power, cpu)) => power.watts_per_core(cpu),
+        Some((power, cpu)) => power.watts_per_core(cpu) * (1.0 / speed),
         None => Watts::new(config.power.default_watts_per_core * pue).unwrap_or(Watts::ZERO),
     }
 }

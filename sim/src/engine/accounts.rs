@@ -1,6 +1,6 @@
 //! Who pays for what: each gram, kilowatt-hour and dollar in exactly one account.
 
-use carbon_kube_core::{GramsCo2e, KilowattHours, Time, UsDollars, Watts};
+use carbon_kube_core::{GramsCo2e, KilowattHours, Time, UsDollars};
 
 use super::{RunError, Simulation};
 use crate::event::EventKind;
@@ -21,19 +21,20 @@ pub(super) struct Accounts {
 
 impl Accounts {
     pub(super) fn new(world: &World) -> Self {
-        let of_class = |utilisation: f64| {
-            let pools = world.pools.iter();
-            pools.map(|pool| pool.watts_per_core().get() * 1e3 * utilisation).collect()
-        };
         Self {
             zones: vec![ZoneAccount::default(); world.zones.len()],
             microwatts_per_milli: world
                 .classes
                 .iter()
-                .map(|c| of_class(c.cpu_utilisation))
+                .map(|class| microwatts_per_milli(world, class.cpu_utilisation))
                 .collect(),
             charged_beyond_trace: 0,
         }
+    }
+
+    /// From now on the pods of a class keep this part of their requested CPU busy.
+    pub(super) fn set_utilisation(&mut self, world: &World, class: u32, utilisation: f64) {
+        self.microwatts_per_milli[class as usize] = microwatts_per_milli(world, utilisation);
     }
 
     /// What a pod adds to the power of a node in a pool, in microwatts at the meter.
@@ -42,6 +43,12 @@ impl Accounts {
         let each = self.microwatts_per_milli[spec.class as usize][pool as usize];
         (spec.requests.cpu.0 as f64 * each).round() as i64
     }
+}
+
+/// Microwatts at the meter that a milli-CPU adds in each pool.
+fn microwatts_per_milli(world: &World, utilisation: f64) -> Vec<f64> {
+    let pools = world.pools.iter();
+    pools.map(|pool| pool.watts_per_core().get() * 1e3 * utilisation).collect()
 }
 
 impl Pool {
@@ -66,11 +73,12 @@ impl Simulation<'_> {
         let workers = f64::from(self.live[pod as usize].workers);
         let (cpu_share, share) = (cpu_share * workers, share * workers);
         let kilowatts = power as f64 / 1e9;
+        let charged_hours = self.carbon[node.zone].hours(since, self.now);
         let idle_kilowatts = node.idle.get() / 1_000.0 * node.pue;
         let cost = UsDollars::from_dollars(node.usd_per_hour * share * hours);
 
         let outcome = &mut self.outcomes[pod as usize];
-        outcome.energy += KilowattHours::from_kwh(kilowatts * hours);
+        outcome.energy += KilowattHours::from_kwh(kilowatts * charged_hours);
         outcome.operational += GramsCo2e::from_grams(kilowatts * area);
         outcome.idle_share += GramsCo2e::from_grams(idle_kilowatts * cpu_share * area);
         outcome.embodied_share +=
@@ -113,15 +121,20 @@ impl Simulation<'_> {
                 self.record(pod, EventKind::Unfinished);
             }
         }
+        let window = self.world.end.min(end);
+        let unserved = self.services.iter().map(|service| service.unserved(window)).sum();
         let mut rows = Vec::with_capacity(self.meters.len());
         for (zone, meter) in self.meters.into_iter().enumerate() {
             let account = &mut self.accounts.zones[zone];
-            let carbon = &self.carbon[zone];
-            let (energy, emitted, zone_rows) = meter.finish(end, carbon);
-            account.operational = emitted;
-            account.energy += energy;
-            account.charge_nodes(self.world, zone, end, carbon.integral(self.world.start, end));
-            rows.push(zone_rows);
+            let reading = meter.finish(end, &self.carbon[zone]);
+            account.operational = reading.emitted;
+            account.idle = reading.idle_emitted;
+            account.energy += reading.energy + reading.idle_energy;
+            let pools = self.world.pools.iter().zip(&self.fleets);
+            for (pool, fleet) in pools.filter(|(pool, _)| pool.zone == zone) {
+                account.charge_hardware(pool, fleet.node_hours(end));
+            }
+            rows.push(reading.rows);
         }
         let by_pod: GramsCo2e = self.outcomes.iter().map(|outcome| outcome.operational).sum();
         let by_zone: GramsCo2e =
@@ -147,25 +160,16 @@ impl Simulation<'_> {
             events,
             digest,
             charged_beyond_trace: self.accounts.charged_beyond_trace,
+            unserved_core_hours: unserved,
         })
     }
 }
 
 impl ZoneAccount {
-    /// Charges the nodes that are on from the start of the window to `end`: `area` is the
-    /// integral of the intensity over that time.
-    fn charge_nodes(&mut self, world: &World, zone: usize, end: Time, area: f64) {
-        let hours = (end - world.start).hours();
-        let idle: Watts = world.idle_power(zone);
-        self.idle = GramsCo2e::from_grams(idle.get() / 1_000.0 * area);
-        self.energy += KilowattHours::from_kwh(idle.get() / 1_000.0 * hours);
-        self.embodied = world
-            .pools
-            .iter()
-            .filter(|pool| pool.zone == zone)
-            .map(|pool| pool.embodied_grams_per_hour() * hours * f64::from(pool.count))
-            .map(GramsCo2e::from_grams)
-            .sum();
+    /// Charges the hours that nodes of a pool were on.
+    fn charge_hardware(&mut self, pool: &Pool, node_hours: f64) {
+        self.node_hours += node_hours;
+        self.embodied += GramsCo2e::from_grams(pool.embodied_grams_per_hour() * node_hours);
     }
 }
 

@@ -178,6 +178,9 @@ impl Simulation<'_> {
             self.shift_running();
             self.try_all_pending();
         }
+        if !self.pending.is_empty() {
+            self.ask_for_nodes();
+        }
         // Past the horizon, pods that still wait on empty nodes will wait for ever.
         let hopeless = self.running == 0 && self.now > self.horizon && self.queue.is_empty();
         if !hopeless {

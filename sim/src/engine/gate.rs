@@ -13,7 +13,16 @@ const PASSED_OVER: usize = 32;
 impl Simulation<'_> {
     /// A pod is created: it goes to the scheduler at once, or is held.
     pub(super) fn arrive(&mut self, pod: u32) {
+        if self.world.classes[self.world.pods[pod as usize].class as usize].load.is_some() {
+            // A replica is created when the load calls for it.
+            return;
+        }
         self.record(pod, EventKind::Submitted);
+        self.admit(pod);
+    }
+
+    /// A pod that was created just now, for the first time or again.
+    pub(super) fn admit(&mut self, pod: u32) {
         self.live[pod as usize].since = self.now;
         if self.holds_by_filter() {
             return self.submit(pod);

@@ -13,6 +13,12 @@
 //! and so emissions, change only at events: the cost of a run does not depend on the step of the
 //! trace.
 //!
+//! The cluster may be messy: `outages` take nodes and `eviction` says what becomes of their pods,
+//! `autoscaling` orders and returns nodes (`fleet` knows which are on), `preemption` makes room for
+//! what matters more, `neighbours` keeps pods together or apart, `budgets` keeps enough of them up,
+//! `replicas` follows the load of services, and `latency` makes the scheduler slow. Each costs
+//! nothing where no scenario asks for it.
+//!
 //! With `holding: filter` there is no gate, and nothing pauses or moves: a pod that the policy
 //! holds finds every node refused, and `refused` keeps it until the scheduler tries it again.
 //!
@@ -20,9 +26,19 @@
 //! pauses only what is interruptible and moves only what is migratable.
 
 mod accounts;
+mod autoscaling;
+mod budgets;
 mod control;
+mod eviction;
+mod fleet;
 mod gate;
+mod latency;
+mod neighbours;
+mod outages;
+mod preemption;
 mod refused;
+mod replicas;
+mod residents;
 mod running;
 mod sampling;
 mod scheduling;
@@ -33,7 +49,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use carbon_kube_core::power::NodePower;
 use carbon_kube_core::view::{NodeView, PodView, ZoneSet};
-use carbon_kube_core::{Span, Time, Watts};
+use carbon_kube_core::{MilliGpu, Span, Time, Watts};
 use carbon_kube_policies::release::Pacer;
 use carbon_kube_policies::{Holding, Policy, Verdict};
 
@@ -47,8 +63,16 @@ use crate::queue::EventQueue;
 use crate::recorder::Recorder;
 use crate::world::{Owner, World};
 
+use autoscaling::Autoscaler;
+use budgets::Availability;
 use control::Control;
+use fleet::Fleet;
+use latency::ActiveQueue;
+use neighbours::Neighbours;
+use outages::Outages;
 use refused::Refused;
+use replicas::Service;
+use residents::Residents;
 use sampling::Sampling;
 use scheduling::Shape;
 
@@ -110,6 +134,12 @@ pub fn run(
 enum Due {
     /// A pod's work is done, unless its epoch has moved on.
     Finish { pod: u32, epoch: u32 },
+    /// A node goes away.
+    Outage { source: u32 },
+    /// A node is repaired or replaced.
+    Back { pool: u32, node: u32 },
+    /// An ordered node is there.
+    Booted { pool: u32, node: u32 },
     /// A control interval begins.
     Control,
     /// Held pods whose time has come are asked again.
@@ -120,19 +150,35 @@ enum Due {
     Retry { pod: u32 },
     /// Pods that the policy refused every node are tried again.
     Refused,
+    /// The load of a service changes.
+    Load { service: u32 },
+    /// A job's pod that lost its node comes again.
+    Replaced { pod: u32 },
+    /// A scheduling cycle that takes time is over.
+    Cycle,
+    /// The autoscaler looks at the pods that wait.
+    Scan,
+    /// A node may have been empty for long enough.
+    Idle { pool: u32, node: u32 },
 }
 
 impl Due {
-    const RANK_OF_ARRIVALS: u8 = 4;
+    const RANK_OF_ARRIVALS: u8 = 5;
 
     fn rank(self) -> u8 {
         match self {
             Self::Finish { .. } => 0,
-            Self::Control => 1,
-            Self::Ask => 2,
-            Self::Release => 3,
-            Self::Retry { .. } => 5,
-            Self::Refused => 6,
+            Self::Outage { .. } | Self::Back { .. } | Self::Booted { .. } => 1,
+            Self::Control => 2,
+            Self::Ask => 3,
+            Self::Release => 4,
+            Self::Load { .. } => 6,
+            Self::Replaced { .. } => 7,
+            Self::Retry { .. } => 8,
+            Self::Refused => 9,
+            Self::Cycle => 10,
+            Self::Scan => 11,
+            Self::Idle { .. } => 12,
         }
     }
 }
@@ -146,6 +192,8 @@ enum Phase {
     Released,
     Pending,
     Running,
+    /// It lost its node and will come again.
+    Evicted,
     Done,
 }
 
@@ -206,6 +254,18 @@ struct Simulation<'w> {
     refused: Refused,
     /// `None` where the scheduler looks at every node.
     sampling: Option<Sampling>,
+    fleets: Vec<Fleet>,
+    outages: Outages,
+    autoscaler: Autoscaler,
+    /// `None` where no pod asks anything of others.
+    neighbours: Option<Neighbours>,
+    /// `None` where nothing happens to the pods of a node together.
+    residents: Option<Residents>,
+    /// Running pods by priority, where pods may be preempted.
+    priorities: BTreeMap<i32, u32>,
+    availability: Vec<Availability>,
+    services: Vec<Service>,
+    active: ActiveQueue,
     running: usize,
     shiftable: Vec<u32>,
     /// CPU held by deferrable pods, for a policy's quota.
@@ -241,30 +301,34 @@ impl<'w> Simulation<'w> {
         log: EventLog<'w>,
         recorder: Option<Recorder<'w>>,
     ) -> Self {
+        let horizon = world.horizon();
         let carbon: Vec<Carbon> =
-            world.zones.iter().map(|zone| Carbon::new(&zone.series)).collect();
+            world.zones.iter().map(|zone| Carbon::new(zone, world.start, horizon)).collect();
         let meters = (0..world.zones.len())
             .map(|zone| {
-                let idle = world.idle_power(zone);
+                let idle = world.idle_microwatts(zone);
                 let interval = world.accounting.report_interval;
                 Meter::new(zone as u32, world.start, interval, idle, &carbon[zone])
             })
             .collect();
-        let mut queue = EventQueue::with_capacity(1_024);
-        queue.push(world.start, Due::Control.rank(), Due::Control);
-        Self {
+        let classes: Vec<ClassInfo> =
+            world.classes.iter().map(|class| ClassInfo::new(class, world)).collect();
+        let shared = world.shares_gpus();
+        let nodes = |pool| Nodes::new(pool, &world.scheduler.scoring, shared);
+        let mut simulation = Self {
             world,
             policy,
             log,
             recorder,
-            queue,
+            queue: EventQueue::with_capacity(1_024),
             now: world.start,
             next_arrival: 0,
             open: world.pods.len(),
             live: vec![Live::default(); world.pods.len()],
             outcomes: vec![PodOutcome::default(); world.pods.len()],
-            nodes: world.pools.iter().map(Nodes::new).collect(),
-            classes: world.classes.iter().map(|class| ClassInfo::new(class, world)).collect(),
+            nodes: world.pools.iter().map(nodes).collect(),
+            neighbours: Neighbours::new(world, &classes),
+            classes,
             carbon,
             meters,
             accounts: accounts::Accounts::new(world),
@@ -276,12 +340,34 @@ impl<'w> Simulation<'w> {
             pending: BTreeMap::new(),
             refused: Refused::new(world.scheduler.holding),
             sampling: Sampling::new(world),
+            fleets: world.pools.iter().map(|pool| Fleet::new(pool, world.start)).collect(),
+            outages: Outages::new(world),
+            autoscaler: Autoscaler::new(world),
+            residents: Residents::new(world),
+            priorities: BTreeMap::new(),
+            availability: Availability::new(world),
+            services: Service::all(world),
+            active: ActiveQueue::default(),
             running: 0,
             shiftable: Vec::new(),
             deferrable_milli_cpu: 0,
-            horizon: world.horizon(),
+            horizon,
             scratch: Scratch::default(),
+        };
+        simulation.open_the_window();
+        simulation
+    }
+
+    /// What is due from the start on.
+    fn open_the_window(&mut self) {
+        self.schedule(self.world.start, Due::Control);
+        for service in 0..self.services.len() as u32 {
+            self.schedule(self.world.start, Due::Load { service });
         }
+        for (at, source) in self.outages.first(self.world) {
+            self.schedule_outage(at, source);
+        }
+        self.watch_all();
     }
 
     fn simulate(
@@ -306,7 +392,7 @@ impl<'w> Simulation<'w> {
     /// Handles one event; `false` when every pod has ended.
     fn step(&mut self) -> bool {
         if self.open == 0 {
-            return false;
+            return self.wind_down();
         }
         let arrival = self.world.pods.get(self.next_arrival).map_or(Time::MAX, |pod| pod.arrival);
         if arrival < Time::MAX && !self.queue.is_before(arrival, Due::RANK_OF_ARRIVALS) {
@@ -327,6 +413,36 @@ impl<'w> Simulation<'w> {
             Due::Release => self.release(),
             Due::Retry { pod } => self.retry(pod),
             Due::Refused => self.try_refused(),
+            Due::Outage { source } => self.outage(source),
+            Due::Back { pool, node } => self.node_is_back(pool, node),
+            Due::Booted { pool, node } => self.booted(pool, node),
+            Due::Load { service } => self.change_load(service),
+            Due::Replaced { pod } => self.admit(pod),
+            Due::Cycle => self.end_cycle(),
+            Due::Scan => self.scan(),
+            Due::Idle { pool, node } => self.switch_off_if_idle(pool, node),
+        }
+        true
+    }
+
+    /// Every pod has ended: up to the horizon, nodes of pools that scale are still switched off.
+    fn wind_down(&mut self) -> bool {
+        let Some((at, due)) = self.queue.pop() else {
+            return false;
+        };
+        if at > self.horizon {
+            return false;
+        }
+        match due {
+            Due::Booted { pool, node } => {
+                self.now = at;
+                self.booted(pool, node);
+            }
+            Due::Idle { pool, node } => {
+                self.now = at;
+                self.switch_off_if_idle(pool, node);
+            }
+            _ => {}
         }
         true
     }
@@ -394,8 +510,10 @@ impl<'w> Simulation<'w> {
     /// Work per hour of the pod's workers over that of one.
     fn speed(&self, pod: u32) -> f64 {
         let class = &self.world.classes[self.world.pods[pod as usize].class as usize];
-        let workers = self.live[pod as usize].workers.max(1) as usize;
-        class.speedup.get(workers - 1).copied().unwrap_or(1.0)
+        let live = &self.live[pod as usize];
+        let workers = live.workers.max(1) as usize;
+        let node = self.world.pools[live.pool as usize].speed;
+        node * class.speedup.get(workers - 1).copied().unwrap_or(1.0)
     }
 }
 
@@ -418,25 +536,21 @@ impl crate::world::Pool {
         power.watts_per_core(self.allocatable.cpu)
     }
 
+    /// A node as policies see it: per core of work, so that a node of half the speed counts twice.
     fn view(&self) -> NodeView {
-        let cores = (self.allocatable.cpu.0 as f64 / 1_000.0).max(1e-9);
+        let cores = (self.allocatable.cpu.0 as f64 / 1_000.0).max(1e-9) * self.speed;
         NodeView {
             zone: Some(self.zone),
-            watts_per_core: self.watts_per_core(),
+            watts_per_core: self.watts_per_core() * (1.0 / self.speed),
             usd_per_core_hour: self.usd_per_hour / cores,
         }
     }
 }
 
 impl World {
-    /// Power at the meter of a zone's nodes without load.
-    #[must_use]
-    pub fn idle_power(&self, zone: usize) -> Watts {
-        self.pools
-            .iter()
-            .filter(|pool| pool.zone == zone)
-            .map(|pool| pool.idle * pool.pue * f64::from(pool.count))
-            .sum()
+    /// Whether some pod asks for a part of a GPU.
+    fn shares_gpus(&self) -> bool {
+        self.pods.iter().any(|pod| !pod.requests.gpu.0.is_multiple_of(MilliGpu::ONE.0))
     }
 
     /// The instant by which every pod must have ended under any policy, if there is room: the

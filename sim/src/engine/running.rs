@@ -4,10 +4,10 @@ use carbon_kube_core::view::{JobView, NodeView};
 use carbon_kube_core::{Span, Time};
 use carbon_kube_policies::Run;
 
-use super::{Due, NOT_SHIFTABLE, Phase, Simulation};
+use super::{Due, Live, NOT_SHIFTABLE, Phase, Simulation};
 use crate::event::EventKind;
 use crate::outcome::PodState;
-use crate::world::Owner;
+use crate::world::{Owner, Pod};
 
 impl Simulation<'_> {
     /// Starts a pod on a node, or starts it again.
@@ -24,7 +24,9 @@ impl Simulation<'_> {
         self.occupy(pod, pool, node, self.wanted_workers(pod));
         self.outcomes[pod as usize].start.get_or_insert(self.now);
         self.enlist(pod);
+        self.spread_load(self.world.pods[pod as usize].class);
         self.wake_refused();
+        self.try_neighbours();
     }
 
     /// Takes room on a node for up to `wanted` workers and draws power from now on.
@@ -32,7 +34,7 @@ impl Simulation<'_> {
         let spec = &self.world.pods[pod as usize];
         let nodes = &mut self.nodes[pool as usize];
         let workers = nodes.room_for(node, &spec.requests, wanted);
-        nodes.bind(node, &spec.requests, workers);
+        nodes.bind(node, pod, &spec.requests, workers);
         if workers != self.live[pod as usize].workers.max(1) {
             self.record(pod, EventKind::Scaled { workers });
         }
@@ -49,9 +51,8 @@ impl Simulation<'_> {
         let work = (self.remaining(pod) - overhead).millis() as f64 / self.speed(pod);
         let finish = self.now + overhead + Span::from_millis(work.round() as i64);
         self.schedule(finish, Due::Finish { pod, epoch });
-        let zone = self.world.pools[pool as usize].zone;
-        let power = self.accounts.power(self.world, pod, pool) * i64::from(workers);
-        self.meters[zone].add(self.now, power, &self.carbon[zone]);
+        self.draw(pod);
+        self.come_to(pod, pool, node);
         self.running += 1;
         if spec.max_delay.is_some() {
             self.deferrable_milli_cpu += spec.requests.cpu.0 * u64::from(workers);
@@ -60,24 +61,78 @@ impl Simulation<'_> {
     }
 
     /// Charges the stay that ends now, and frees its room.
-    fn vacate(&mut self, pod: u32) -> (u32, u32) {
+    pub(super) fn vacate(&mut self, pod: u32) -> (u32, u32) {
         let spec = &self.world.pods[pod as usize];
+        self.stop_drawing(pod);
         let live = self.live[pod as usize];
-        let zone = self.world.pools[live.pool as usize].zone;
-        let power = self.accounts.power(self.world, pod, live.pool) * i64::from(live.workers);
-        self.meters[zone].remove(self.now, power, &self.carbon[zone]);
-        self.charge(pod, live.pool, live.since, power);
-        let (restored, worked) = self.progress(pod);
-        let live = &mut self.live[pod as usize];
-        live.overhead = live.overhead - restored;
-        live.done += worked;
-        live.since = self.now;
-        self.nodes[live.pool as usize].unbind(live.node, &spec.requests, live.workers);
+        self.nodes[live.pool as usize].unbind(live.node, pod, &spec.requests, live.workers);
+        self.go_from(pod, live.pool, live.node);
         self.running -= 1;
         if spec.max_delay.is_some() {
             self.deferrable_milli_cpu -= spec.requests.cpu.0 * u64::from(live.workers);
         }
         (live.pool, live.node)
+    }
+
+    /// A running pod's power is metered from now on.
+    pub(super) fn draw(&mut self, pod: u32) {
+        let (zone, power) = self.drawn(pod);
+        self.meters[zone].add(self.now, power, &self.carbon[zone]);
+    }
+
+    /// Charges what a running pod drew and did since it was charged last.
+    pub(super) fn stop_drawing(&mut self, pod: u32) {
+        let (zone, power) = self.drawn(pod);
+        self.meters[zone].remove(self.now, power, &self.carbon[zone]);
+        let Live { pool, since, .. } = self.live[pod as usize];
+        self.charge(pod, pool, since, power);
+        let (restored, worked) = self.progress(pod);
+        let speed = self.world.pools[pool as usize].speed;
+        let slowed = (self.now - since - restored).millis() as f64 * (1.0 - speed);
+        self.outcomes[pod as usize].slowed += Span::from_millis(slowed.round() as i64);
+        let live = &mut self.live[pod as usize];
+        live.overhead = live.overhead - restored;
+        live.done += worked;
+        live.since = self.now;
+    }
+
+    /// Zone and power at the meter of a running pod, in microwatts.
+    fn drawn(&self, pod: u32) -> (usize, i64) {
+        let live = &self.live[pod as usize];
+        let power = self.accounts.power(self.world, pod, live.pool) * i64::from(live.workers);
+        (self.world.pools[live.pool as usize].zone, power)
+    }
+
+    /// Tells those who watch nodes that a pod is there.
+    fn come_to(&mut self, pod: u32, pool: u32, node: u32) {
+        let class = self.world.pods[pod as usize].class;
+        if let Some(neighbours) = &mut self.neighbours {
+            neighbours.add(class, pool, node);
+        }
+        if let Some(residents) = &mut self.residents {
+            residents.add(pool, node, pod);
+            *self.priorities.entry(self.world.classes[class as usize].priority).or_default() += 1;
+        }
+        self.is_in_use(pool, node);
+    }
+
+    /// Tells those who watch nodes that a pod is gone.
+    fn go_from(&mut self, pod: u32, pool: u32, node: u32) {
+        let class = self.world.pods[pod as usize].class;
+        if let Some(neighbours) = &mut self.neighbours {
+            neighbours.remove(class, pool, node);
+            self.try_neighbours();
+        }
+        if let Some(residents) = &mut self.residents {
+            residents.remove(pool, node, pod);
+            let priority = self.world.classes[class as usize].priority;
+            let running = self.priorities.entry(priority).or_default();
+            *running -= 1;
+            if *running == 0 {
+                self.priorities.remove(&priority);
+            }
+        }
+        self.watch_if_empty(pool, node);
     }
 
     pub(super) fn finish(&mut self, pod: u32, epoch: u32) {
@@ -182,14 +237,28 @@ impl Simulation<'_> {
         }
         let signal = self.control.signal(self.now);
         let choice = self.policy.migrate(&self.view(pod), &self.node_view(pod), &views, &signal);
-        let destination = choice.and_then(|choice| pools.get(choice)).and_then(|&pool| {
-            self.nodes[pool as usize].best(&spec.requests).map(|node| (pool, node))
-        });
+        let destination = choice
+            .and_then(|choice| pools.get(choice))
+            .and_then(|&pool| self.destination(pod, pool).map(|node| (pool, node)));
         // A move costs downtime: a pod that would be late for it stays.
         let downtime = self.world.classes[spec.class as usize].checkpoint;
         let in_time = self.view(pod).must_run_by.is_none_or(|limit| limit - downtime >= self.now);
-        if let Some((pool, node)) = destination.filter(|_| in_time) {
+        let allowed = in_time && self.may_disrupt(pod);
+        if let Some((pool, node)) = destination.filter(|_| allowed) {
             self.migrate(pod, pool, node);
+        }
+    }
+
+    /// The node of a pool that a moved pod would take.
+    fn destination(&self, pod: u32, pool: u32) -> Option<u32> {
+        let Pod { class, requests, .. } = &self.world.pods[pod as usize];
+        let nodes = &self.nodes[pool as usize];
+        match &self.neighbours {
+            Some(neighbours) if neighbours.has_rules(*class) => {
+                let mut fitting = nodes.fitting(requests);
+                fitting.find(|&node| neighbours.allows(*class, pool, node))
+            }
+            _ => nodes.best(requests),
         }
     }
 
@@ -197,6 +266,7 @@ impl Simulation<'_> {
         let class = &self.world.classes[self.world.pods[pod as usize].class as usize];
         let (from_pool, from_node) = self.vacate(pod);
         self.live[pod as usize].overhead = class.checkpoint;
+        self.count_downtime(pod);
         self.charge_transfer(pod, from_pool, pool);
         self.record(pod, EventKind::Migrated { pool, node });
         self.occupy(pod, pool, node, self.wanted_workers(pod));
@@ -228,7 +298,7 @@ impl Simulation<'_> {
         };
     }
 
-    fn delist(&mut self, pod: u32) {
+    pub(super) fn delist(&mut self, pod: u32) {
         let position = self.live[pod as usize].shiftable;
         if position == NOT_SHIFTABLE {
             return;

@@ -32,8 +32,10 @@ pub(super) struct Sampling {
     enough: usize,
     /// Where the next cycle starts.
     start: usize,
-    /// The best node found per pool that the class may use, by least dominant share.
+    /// The best node found per pool that the class may use, and how good it is; less is better.
     best: Vec<Option<(f64, u32)>>,
+    /// Every node found, by position of its pool, for classes to which nodes of a pool differ.
+    found: Vec<(usize, u32)>,
 }
 
 impl Sampling {
@@ -41,30 +43,43 @@ impl Sampling {
     pub(super) fn new(world: &World) -> Option<Self> {
         let nodes = world.pools.iter().map(|pool| pool.count as usize).sum();
         let enough = enough(world.scheduler.percentage_of_nodes_to_score, nodes);
-        let sampling = || Self { order: order(&world.pools), enough, start: 0, best: Vec::new() };
+        let sampling = || Self {
+            order: order(&world.pools),
+            enough,
+            start: 0,
+            best: Vec::new(),
+            found: Vec::new(),
+        };
         (enough < nodes).then(sampling)
     }
 
     /// Looks at nodes until enough fit. The next cycle starts behind the last one looked at.
-    fn walk(&mut self, class: &ClassInfo, requests: &Resources, nodes: &[Nodes]) {
+    fn walk(
+        &mut self,
+        class: &ClassInfo,
+        requests: &Resources,
+        nodes: &[Nodes],
+        allowed: impl Fn(u32, u32) -> bool,
+    ) {
         self.best.clear();
         self.best.resize(class.eligible.len(), None);
-        let (mut looked_at, mut found) = (0, 0);
-        while looked_at < self.order.len() && found < self.enough {
+        self.found.clear();
+        let mut looked_at = 0;
+        while looked_at < self.order.len() && self.found.len() < self.enough {
             let (pool, node) = self.order[(self.start + looked_at) % self.order.len()];
             looked_at += 1;
             let Ok(position) = class.eligible.binary_search_by_key(&pool, |e| e.pool) else {
                 continue;
             };
             let nodes = &nodes[pool as usize];
-            if !nodes.may_fit(Some(node), requests) {
+            if !nodes.may_fit(Some(node), requests) || !allowed(pool, node) {
                 continue;
             }
-            found += 1;
-            let (_, share) = nodes.resource_scores(node, requests);
+            self.found.push((position, node));
+            let rank = nodes.rank(node, requests);
             let best = &mut self.best[position];
-            if best.is_none_or(|(least, _)| share < least) {
-                *best = Some((share, node));
+            if best.is_none_or(|(least, _)| rank < least) {
+                *best = Some((rank, node));
             }
         }
         self.start = (self.start + looked_at) % self.order.len();
@@ -72,16 +87,28 @@ impl Sampling {
 }
 
 impl Simulation<'_> {
-    /// The best node of each pool among those that this cycle looks at.
+    /// The best node of each pool among those that this cycle looks at; each of them, where they
+    /// differ to the pod.
     pub(super) fn sample(&self, pod: u32, sampling: &mut Sampling, scratch: &mut Scratch) {
         let spec = &self.world.pods[pod as usize];
         let class = &self.classes[spec.class as usize];
-        sampling.walk(class, &spec.requests, &self.nodes);
-        for (position, best) in sampling.best.iter().enumerate() {
-            if let Some((_, node)) = *best {
+        let allowed = |pool, node| {
+            let neighbours = self.neighbours.as_ref();
+            neighbours.is_none_or(|neighbours| neighbours.allows(spec.class, pool, node))
+        };
+        sampling.walk(class, &spec.requests, &self.nodes, allowed);
+        if self.differ(spec.class) {
+            for &(position, node) in &sampling.found {
                 scratch.add(&self.nodes, class, position, node, &spec.requests);
             }
+        } else {
+            for (position, best) in sampling.best.iter().enumerate() {
+                if let Some((_, node)) = *best {
+                    scratch.add(&self.nodes, class, position, node, &spec.requests);
+                }
+            }
         }
+        self.ask_neighbours(spec.class, scratch);
     }
 }
 
@@ -120,7 +147,7 @@ fn order(pools: &[Pool]) -> Vec<(u32, u32)> {
 
 #[cfg(test)]
 mod tests {
-    use carbon_kube_core::{Bytes, MilliCpu, Watts};
+    use carbon_kube_core::{MilliCpu, Watts};
 
     use super::*;
 
@@ -141,7 +168,7 @@ mod tests {
             name: zone.into(),
             zone: 0,
             count,
-            allocatable: Resources { cpu: MilliCpu(1_000), memory: Bytes(1), gpu: 0 },
+            allocatable: Resources { cpu: MilliCpu(1_000), ..Resources::default() },
             max_pods: 110,
             labels: BTreeMap::from([("topology.kubernetes.io/zone".to_owned(), zone.to_owned())]),
             taints: Vec::new(),
@@ -151,6 +178,9 @@ mod tests {
             embodied_kg: 0.0,
             lifetime_years: 4.0,
             usd_per_hour: 0.0,
+            speed: 1.0,
+            autoscaling: None,
+            outages: Vec::new(),
         };
         // The first and the last pool are in one zone.
         let pools = [pool("a", 2), pool("b", 1), pool("a", 1)];

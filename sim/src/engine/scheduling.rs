@@ -30,6 +30,9 @@ pub(super) struct Candidate {
     share: f64,
     avoided: i64,
     preferred: i64,
+    /// Pods of the same spread nearby, weighed; and what pod affinity says.
+    crowding: f64,
+    affinity: i64,
 }
 
 impl Scratch {
@@ -44,7 +47,16 @@ impl Scratch {
     ) {
         let Eligible { pool, avoided, preferred } = class.eligible[position];
         let (resources, share) = nodes[pool as usize].resource_scores(node, requests);
-        self.candidates.push(Candidate { pool, node, resources, share, avoided, preferred });
+        self.candidates.push(Candidate {
+            pool,
+            node,
+            resources,
+            share,
+            avoided,
+            preferred,
+            crowding: 0.0,
+            affinity: 0,
+        });
         self.views.push(class.views[position]);
     }
 }
@@ -61,11 +73,56 @@ pub(super) enum Failure {
     },
 }
 
+/// Weights of `PodTopologySpread` and `InterPodAffinity` in kube-scheduler's default profile.
+const SPREAD_WEIGHT: i64 = 2;
+const POD_AFFINITY_WEIGHT: i64 = 2;
+
+/// The normalised scores of the two plugins that look at other pods.
+#[derive(Default)]
+struct NeighbourScores {
+    crowding: (f64, f64),
+    affinity: (i64, i64),
+}
+
+impl NeighbourScores {
+    /// Least and most over the candidates.
+    fn over<'a>(candidates: impl Iterator<Item = &'a Candidate>) -> Self {
+        let first = Self { crowding: (f64::INFINITY, 0.0), affinity: (i64::MAX, i64::MIN) };
+        candidates.fold(first, |range, candidate| Self {
+            crowding: (
+                range.crowding.0.min(candidate.crowding),
+                range.crowding.1.max(candidate.crowding),
+            ),
+            affinity: (
+                range.affinity.0.min(candidate.affinity),
+                range.affinity.1.max(candidate.affinity),
+            ),
+        })
+    }
+
+    fn of(&self, candidate: &Candidate) -> i64 {
+        let (least, most) = self.crowding;
+        let spread = if most > 0.0 {
+            (100.0 * (most + least - candidate.crowding) / most).round() as i64
+        } else {
+            100
+        };
+        let (least, most) = self.affinity;
+        let affinity = (candidate.affinity - least).saturating_mul(100) / (most - least).max(1);
+        SPREAD_WEIGHT * spread + POD_AFFINITY_WEIGHT * affinity
+    }
+}
+
 impl Simulation<'_> {
     /// Hands a pod to the scheduler: a node, or one of its queues.
     pub(super) fn submit(&mut self, pod: u32) {
         self.end_hold(pod);
         self.live[pod as usize].phase = Phase::Pending;
+        self.attempt_in_turn(pod);
+    }
+
+    /// The first scheduling cycle of a pod.
+    pub(super) fn attempt(&mut self, pod: u32) {
         let Err(failure) = self.try_to_bind(pod) else {
             return;
         };
@@ -88,6 +145,7 @@ impl Simulation<'_> {
                 let shape = self.shape(pod);
                 let arrival = self.world.pods[pod as usize].arrival;
                 self.pending.entry(shape).or_default().insert((arrival, pod));
+                self.ask_for_nodes();
             }
         }
     }
@@ -104,10 +162,17 @@ impl Simulation<'_> {
         self.find_candidates(pod, &mut scratch);
         let selected = self.select(pod, &mut scratch);
         self.record_cycle(pod, &scratch);
+        let full = scratch.candidates.is_empty();
         self.scratch = scratch;
-        let (pool, node) = selected?;
+        let ((pool, node), victims) = match selected {
+            Err(_) if full => self.preempt(pod).ok_or(Failure::NoRoom)?,
+            selected => (selected?, Vec::new()),
+        };
         self.end_hold(pod);
         self.start(pod, pool, node);
+        for victim in victims {
+            self.replace(victim);
+        }
         Ok(())
     }
 
@@ -123,9 +188,37 @@ impl Simulation<'_> {
         let spec = &self.world.pods[pod as usize];
         let class = &self.classes[spec.class as usize];
         for (position, eligible) in class.eligible.iter().enumerate() {
-            if let Some(node) = self.nodes[eligible.pool as usize].best(&spec.requests) {
+            let nodes = &self.nodes[eligible.pool as usize];
+            if self.differ(spec.class) {
+                for node in nodes.fitting(&spec.requests) {
+                    scratch.add(&self.nodes, class, position, node, &spec.requests);
+                }
+            } else if let Some(node) = nodes.best(&spec.requests) {
                 scratch.add(&self.nodes, class, position, node, &spec.requests);
             }
+        }
+        self.ask_neighbours(spec.class, scratch);
+    }
+
+    /// Whether rules between pods make nodes of one pool differ to a class.
+    pub(super) fn differ(&self, class: u32) -> bool {
+        self.neighbours.as_ref().is_some_and(|neighbours| neighbours.by_node(class))
+    }
+
+    /// Leaves the candidates that the rules between pods allow, with what they prefer.
+    pub(super) fn ask_neighbours(&self, class: u32, scratch: &mut Scratch) {
+        let Some(neighbours) = &self.neighbours else {
+            return;
+        };
+        let allowed: Vec<bool> =
+            scratch.candidates.iter().map(|c| neighbours.allows(class, c.pool, c.node)).collect();
+        let mut keep = allowed.iter();
+        scratch.candidates.retain(|_| keep.next().copied().unwrap_or(false));
+        let mut keep = allowed.iter();
+        scratch.views.retain(|_| keep.next().copied().unwrap_or(false));
+        for candidate in &mut scratch.candidates {
+            (candidate.crowding, candidate.affinity) =
+                neighbours.preferences(class, candidate.pool, candidate.node);
         }
     }
 
@@ -174,6 +267,7 @@ impl Simulation<'_> {
         let feasible = || candidates.iter().zip(verdicts).filter(|(_, verdict)| verdict.feasible);
         let most_avoided = feasible().map(|(candidate, _)| candidate.avoided).max()?;
         let most_preferred = feasible().map(|(candidate, _)| candidate.preferred).max()?;
+        let rules = NeighbourScores::over(feasible().map(|(candidate, _)| candidate));
         // NormalizeScore of the two plugins: 0 to 100 relative to the feasible nodes.
         let part = |value: i64, most: i64| if most == 0 { 0 } else { 100 * value / most };
         feasible()
@@ -183,6 +277,7 @@ impl Simulation<'_> {
                     candidate.resources
                         + TAINT_TOLERATION_WEIGHT * (100 - part(candidate.avoided, most_avoided))
                         + NODE_AFFINITY_WEIGHT * part(candidate.preferred, most_preferred)
+                        + rules.of(candidate)
                         + score * self.world.scheduler.place_weight * EXTENDER_SCALE
                 };
                 // kube-scheduler takes any of the nodes with the best total. Ours: the emptier
@@ -194,6 +289,7 @@ impl Simulation<'_> {
                     .cmp(&total(b))
                     .then_with(|| b.0.share.total_cmp(&a.0.share))
                     .then_with(|| draw(a.0).cmp(&draw(b.0)))
+                    .then_with(|| b.0.node.cmp(&a.0.node))
             })
             .map(|(candidate, _)| (candidate.pool, candidate.node))
     }
@@ -234,11 +330,35 @@ impl Simulation<'_> {
         }
     }
 
+    /// A pod has come or gone: those that ask something of others may fit now.
+    pub(super) fn try_neighbours(&mut self) {
+        let Some(neighbours) = &self.neighbours else {
+            return;
+        };
+        let asking = self.pending.iter().filter(|(shape, _)| neighbours.has_rules(shape.1));
+        let first: Vec<u32> =
+            asking.filter_map(|(_, pods)| pods.first()).map(|&(_, pod)| pod).collect();
+        for pod in first {
+            self.schedule(self.ready(pod).max(self.now), Due::Retry { pod });
+        }
+    }
+
     /// Tries every shape: the policy's word has changed.
     pub(super) fn try_all_pending(&mut self) {
         let shapes: Vec<Shape> = self.pending.keys().copied().collect();
         for shape in shapes {
             self.drain(shape);
+        }
+    }
+
+    /// A pod that waits for room is not wanted any more.
+    pub(super) fn forget_pending(&mut self, pod: u32) {
+        let shape = self.shape(pod);
+        if let Some(pods) = self.pending.get_mut(&shape) {
+            pods.remove(&(self.world.pods[pod as usize].arrival, pod));
+            if pods.is_empty() {
+                self.pending.remove(&shape);
+            }
         }
     }
 
@@ -276,13 +396,7 @@ impl Simulation<'_> {
             self.fail(pod);
             return false;
         }
-        let shape = self.shape(pod);
-        if let Some(pods) = self.pending.get_mut(&shape) {
-            pods.remove(&(self.world.pods[pod as usize].arrival, pod));
-            if pods.is_empty() {
-                self.pending.remove(&shape);
-            }
-        }
+        self.forget_pending(pod);
         if let Err(failure) = tried {
             self.wait(pod, failure);
         }

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use carbon_kube_core::forecast::ForecastModel;
 use carbon_kube_core::intensity::{IntensitySeries, Label, Provenance, Scope, Signal};
 use carbon_kube_core::{
-    Bytes, GramsCo2e, KilowattHours, MilliCpu, Span, Time, UsDollars, Watts, Zone,
+    Bytes, GramsCo2e, KilowattHours, MilliCpu, MilliGpu, Span, Time, UsDollars, Watts, Zone,
 };
 
 use crate::outcome::{IntervalRow, Outcome, PodOutcome, PodState, ZoneAccount};
 use crate::world::{
-    AccountingSettings, Affinity, GridZone, Owner, Pod, PodClass, Pool, Resources,
-    SchedulerSettings, World,
+    AccountingSettings, Affinity, Disruption, GridZone, Owner, Pod, PodClass, PodRules, Pool,
+    Resources, SchedulerSettings, Scoring, World,
 };
 
 const ZONES: [&str; 7] = ["US-TX", "US-CA", "US-NY", "US-NE", "EU-DE", "EU-FR", "EU-UK"];
@@ -69,7 +69,7 @@ fn world(zones: usize, hours: usize) -> World {
         };
         let values = (0..hours.max(1)).map(|hour| Some(intensity(i, hour as f64)));
         let series = IntensitySeries::new(label, at(0.0), Span::HOUR, values).unwrap();
-        GridZone { zone, series: Arc::new(series) }
+        GridZone { zone, series: Arc::new(series), overhead: None, beside: None }
     };
     let pool = |i: usize| Pool {
         name: format!("pool-{i}"),
@@ -85,6 +85,9 @@ fn world(zones: usize, hours: usize) -> World {
         embodied_kg: 1_000.0,
         lifetime_years: 4.0,
         usd_per_hour: 1.0,
+        speed: 1.0,
+        autoscaling: None,
+        outages: Vec::new(),
     };
     let class = |name: &str, owner: Owner| PodClass {
         name: name.into(),
@@ -99,6 +102,9 @@ fn world(zones: usize, hours: usize) -> World {
         data: Bytes(0),
         cpu_utilisation: 1.0,
         speedup: vec![1.0],
+        rules: PodRules::default(),
+        disruption: Disruption::default(),
+        load: None,
     };
     World {
         name: "tiny".into(),
@@ -119,6 +125,9 @@ fn world(zones: usize, hours: usize) -> World {
             releases_per_minute: 60.0,
             backoff_initial: Span::SECOND,
             backoff_max: Span::from_seconds(10.0),
+            preemption: true,
+            latency: Span::ZERO,
+            scoring: Scoring::LeastAllocated,
         },
         accounting: AccountingSettings {
             transfer_kwh_per_gb: 0.06,
@@ -134,7 +143,7 @@ fn pod(class: u32, arrival: f64, hours: f64, max_delay: Option<f64>) -> Pod {
         arrival: at(arrival),
         duration: Span::from_hours(hours),
         max_delay: max_delay.map(Span::from_hours),
-        requests: Resources { cpu: MilliCpu(2_500), memory: Bytes(1 << 30), gpu: 0 },
+        requests: Resources { cpu: MilliCpu(2_500), memory: Bytes(1 << 30), gpu: MilliGpu(0) },
     }
 }
 
@@ -177,6 +186,7 @@ pub(super) fn tiny() -> (World, Vec<Outcome>) {
         transfer: grams(parts[3]),
         energy: KilowattHours::from_kwh(kwh),
         cost: UsDollars::from_dollars(usd),
+        node_hours: 4.0,
     };
     let done = |start: f64, finish: f64, pool: u32, operational: f64| PodOutcome {
         state: PodState::Completed,
@@ -219,6 +229,7 @@ pub(super) fn tiny() -> (World, Vec<Outcome>) {
         events: 21,
         digest: 0x0123_4567_89ab_cdef_0123_4567_89ab_cdef,
         charged_beyond_trace: 0,
+        unserved_core_hours: 0.0,
     };
     let mut held = done(2.0, 3.0, 1, 300.0);
     held.held = Span::from_hours(2.0);
@@ -239,6 +250,7 @@ pub(super) fn tiny() -> (World, Vec<Outcome>) {
         events: 34,
         digest: 0xfe,
         charged_beyond_trace: 0,
+        unserved_core_hours: 0.0,
     };
     (world, vec![reference, threshold])
 }
@@ -315,5 +327,6 @@ fn outcome(world: &World, policy: usize, hours: usize) -> Outcome {
         events: 1_000,
         digest: policy as u128,
         charged_beyond_trace: 0,
+        unserved_core_hours: 0.0,
     }
 }

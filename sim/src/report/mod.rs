@@ -9,6 +9,7 @@
 //!
 //! Nothing here reads a clock or depends on a hash order: the same outcomes give the same bytes.
 
+mod beside;
 pub mod charts;
 pub mod directory;
 pub mod summary;
@@ -23,6 +24,7 @@ use std::path::PathBuf;
 
 use carbon_kube_core::Span;
 
+pub use beside::Beside;
 pub use directory::{EventPart, OutputDirectory, Written, write_all};
 pub use summary::{Summary, summary, to_json};
 pub use text::table;
@@ -117,12 +119,13 @@ impl ReportError {
     }
 }
 
-/// Finish - arrival - length of a completed pod of a Job. Services do not count: they end when
+/// Finish - arrival - length of a completed pod of a Job; the length is that on the nodes it ran
+/// on, so that a slower node is no wait. Services do not count: they end when
 /// the window does, whenever they started.
 fn delay(class: &PodClass, pod: &Pod, outcome: &PodOutcome) -> Option<Span> {
     let counts = class.owner == Owner::Job && outcome.state == PodState::Completed;
     let finish = outcome.finish.filter(|_| counts)?;
-    Some(finish - pod.arrival - pod.duration)
+    Some(finish - pod.arrival - pod.duration - outcome.slowed)
 }
 
 /// Whether a pod with a maximum delay ended after it, or not at all.
@@ -130,6 +133,7 @@ fn deadline_missed(pod: &Pod, outcome: &PodOutcome) -> bool {
     let Some(max_delay) = pod.max_delay else {
         return false;
     };
-    let latest = pod.arrival.saturating_add(pod.duration).saturating_add(max_delay);
-    outcome.state == PodState::Unfinished || outcome.finish.is_none_or(|finish| finish > latest)
+    let length = pod.duration.saturating_add(outcome.slowed);
+    let latest = pod.arrival.saturating_add(length).saturating_add(max_delay);
+    outcome.state != PodState::Completed || outcome.finish.is_none_or(|finish| finish > latest)
 }

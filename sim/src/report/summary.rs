@@ -5,12 +5,13 @@
 
 use std::fmt;
 
-use carbon_kube_core::Span;
-use carbon_kube_core::intensity::{Provenance, Scope, Signal};
+use carbon_kube_core::intensity::{Label, Provenance, Scope, Signal};
+use carbon_kube_core::{Span, Zone};
 use serde::de::{MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::beside::{self, Beside};
 use super::{deadline_missed, delay};
 use crate::outcome::{Outcome, PodState, ZoneAccount};
 use crate::world::World;
@@ -34,6 +35,9 @@ pub struct Summary {
     pub reference: Option<String>,
     /// What the intensity of each zone is.
     pub grid: Vec<GridSource>,
+    /// The second intensity of the zones that have one. Left out where there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grid_beside: Vec<GridSource>,
     /// A run per policy, in the order of the scenario.
     pub runs: Vec<Run>,
 }
@@ -81,6 +85,12 @@ pub struct Run {
     pub delay_hours: DelayHours,
     /// Capacity that pods held, and egress, in US dollars.
     pub cost_usd: f64,
+    /// Hours that nodes were on or booting, each node for itself.
+    #[serde(default)]
+    pub node_hours: f64,
+    /// Core-hours of services' load that their replicas could not serve. Left out where it is zero.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub unserved_core_hours: f64,
     /// Events handled.
     pub events: u64,
     /// Hash of the event log: 32 hexadecimal digits.
@@ -89,6 +99,9 @@ pub struct Run {
     /// where it is zero, as it should be.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub charged_beyond_trace: u64,
+    /// The same run counted with the second intensity. Left out where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<Beside>,
 }
 
 /// Emissions by account; every gram is in one.
@@ -117,6 +130,9 @@ pub struct PodCounts {
     pub completed: u64,
     /// The others.
     pub unfinished: u64,
+    /// Those of them that lost their node more often than they may. Left out where it is zero.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub failed: u64,
     /// Pods with a maximum delay that ended after it, or not at all.
     pub deadline_misses: u64,
     /// Moves to another node.
@@ -154,11 +170,16 @@ pub fn summary(world: &World, outcomes: &[&Outcome], complete: bool) -> Summary 
         seed: world.seed,
         complete,
         reference: outcomes.first().map(|outcome| outcome.policy.clone()),
-        grid: grid(world),
+        grid: world.zones.iter().map(|z| grid_source(&z.zone, z.series.label())).collect(),
+        grid_beside: beside::sources(world),
         runs: outcomes
             .iter()
+            .zip(beside::count(world, outcomes))
             .enumerate()
-            .map(|(i, outcome)| run(world, outcome, reference.unwrap_or(0.0), i == 0))
+            .map(|(i, (outcome, beside))| Run {
+                beside,
+                ..run(world, outcome, reference.unwrap_or(0.0), i == 0)
+            })
             .collect(),
     }
 }
@@ -174,19 +195,16 @@ pub fn to_json(summary: &Summary) -> String {
     json
 }
 
-fn grid(world: &World) -> Vec<GridSource> {
-    let labels = world.zones.iter().map(|zone| (zone, zone.series.label()));
-    labels
-        .map(|(zone, label)| GridSource {
-            zone: zone.zone.to_string(),
-            area: label.area.clone(),
-            signal: label.signal,
-            scope: label.scope,
-            factor_set: label.factor_set.clone(),
-            provenance: label.provenance,
-            source: label.source.clone(),
-        })
-        .collect()
+pub(super) fn grid_source(zone: &Zone, label: &Label) -> GridSource {
+    GridSource {
+        zone: zone.to_string(),
+        area: label.area.clone(),
+        signal: label.signal,
+        scope: label.scope,
+        factor_set: label.factor_set.clone(),
+        provenance: label.provenance,
+        source: label.source.clone(),
+    }
 }
 
 fn run(world: &World, outcome: &Outcome, reference: f64, is_reference: bool) -> Run {
@@ -209,9 +227,12 @@ fn run(world: &World, outcome: &Outcome, reference: f64, is_reference: bool) -> 
         pods,
         delay_hours,
         cost_usd: total(outcome, |account| account.cost.get()),
+        node_hours: total(outcome, |account| account.node_hours),
+        unserved_core_hours: outcome.unserved_core_hours,
         events: outcome.events,
         digest: format!("{:032x}", outcome.digest),
         charged_beyond_trace: outcome.charged_beyond_trace,
+        beside: None,
     }
 }
 
@@ -238,11 +259,13 @@ fn pods(world: &World, outcome: &Outcome) -> (PodCounts, DelayHours) {
     let mut counts = PodCounts::default();
     let mut delays = Vec::new();
     for (pod, result) in world.pods.iter().zip(&outcome.pods) {
-        counts.submitted += 1;
-        match result.state {
-            PodState::Completed => counts.completed += 1,
-            PodState::Unfinished => counts.unfinished += 1,
+        if result.state == PodState::NotNeeded {
+            continue;
         }
+        counts.submitted += 1;
+        counts.completed += u64::from(result.state == PodState::Completed);
+        counts.unfinished += u64::from(result.state != PodState::Completed);
+        counts.failed += u64::from(result.state == PodState::Failed);
         counts.deadline_misses += u64::from(deadline_missed(pod, result));
         counts.migrations += u64::from(result.migrations);
         counts.evictions += u64::from(result.evictions);
@@ -266,6 +289,11 @@ fn delay_hours(sorted: &[Span]) -> DelayHours {
         p95: rank(95),
         max: rank(100),
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+fn is_nothing(amount: &f64) -> bool {
+    *amount <= 0.0
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]

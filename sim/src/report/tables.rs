@@ -189,7 +189,7 @@ fn pod_schema() -> SchemaRef {
         ("state", word(), false),
         ("cpu_cores", DataType::Float64, false),
         ("memory_bytes", DataType::UInt64, false),
-        ("gpu", DataType::UInt32, false),
+        ("gpu", DataType::Float64, false),
         ("max_delay_hours", DataType::Float64, true),
         ("deadline_missed", DataType::Boolean, false),
         ("pauses", DataType::UInt32, false),
@@ -245,7 +245,7 @@ struct PodColumns {
     state: Words,
     cpu_cores: Float64Builder,
     memory_bytes: UInt64Builder,
-    gpu: UInt32Builder,
+    gpu: Float64Builder,
     max_delay_hours: Float64Builder,
     deadline_missed: BooleanBuilder,
     pauses: UInt32Builder,
@@ -278,7 +278,7 @@ impl Default for PodColumns {
             state: Words::new(),
             cpu_cores: Float64Builder::new(),
             memory_bytes: UInt64Builder::new(),
-            gpu: UInt32Builder::new(),
+            gpu: Float64Builder::new(),
             max_delay_hours: Float64Builder::new(),
             deadline_missed: BooleanBuilder::new(),
             pauses: UInt32Builder::new(),
@@ -318,10 +318,12 @@ impl PodColumns {
         self.state.append_value(match result.state {
             PodState::Completed => "Completed",
             PodState::Unfinished => "Unfinished",
+            PodState::Failed => "Failed",
+            PodState::NotNeeded => "NotNeeded",
         });
         self.cpu_cores.append_value(pod.requests.cpu.0 as f64 / 1_000.0);
         self.memory_bytes.append_value(pod.requests.memory.0);
-        self.gpu.append_value(pod.requests.gpu);
+        self.gpu.append_value(pod.requests.gpu.gpus());
         self.max_delay_hours.append_option(pod.max_delay.map(|span| span.hours()));
         self.deadline_missed.append_value(deadline_missed(pod, result));
         self.pauses.append_value(result.pauses);

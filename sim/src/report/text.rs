@@ -182,6 +182,9 @@ fn footnotes(text: &mut String, summary: &Summary) {
             .collect();
         paragraph(text, "areas", &areas.join(", "));
     }
+    if !summary.grid_beside.is_empty() {
+        paragraph(text, "counted beside", &beside(summary));
+    }
     let scenario = format!("{}, seed {}", summary.scenario, summary.seed);
     paragraph(text, "scenario", &scenario);
     let digests: Vec<String> =
@@ -189,6 +192,19 @@ fn footnotes(text: &mut String, summary: &Summary) {
     if !digests.is_empty() {
         paragraph(text, "digests", &digests.join(", "));
     }
+}
+
+/// The same decisions by the second signal: pods and idle nodes of the zones that have one.
+fn beside(summary: &Summary) -> String {
+    let runs = summary.runs.iter().filter_map(|run| {
+        let beside = run.beside.as_ref()?;
+        let kilograms = grouped((beside.operational + beside.idle) / 1_000.0, 1);
+        let saving = beside
+            .saving_percent
+            .map_or_else(String::new, |percent| format!(" ({} %)", grouped(percent, 1)));
+        Some(format!("{} {kilograms} kg{saving}", run.policy))
+    });
+    format!("{}: {}", signals(&summary.grid_beside), runs.collect::<Vec<_>>().join(", "))
 }
 
 /// What the reference emitted by account: a policy can change what pods add, and little else.

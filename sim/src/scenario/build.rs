@@ -16,8 +16,10 @@ use carbon_kube_policies::cycle::SCHEDULER_RETRY;
 use super::Parsed;
 use super::cluster;
 use super::diagnostic::{Code, Diagnostic, Report};
-use super::spec::{self, Forecast, ForecastKind, Source, Spec, ZoneName};
-use crate::world::{AccountingSettings, Pod, Pool, SchedulerSettings, World};
+use super::spec::{
+    self, Forecast, ForecastKind, ScoringStrategy, ScoringType, Source, Spec, ZoneName,
+};
+use crate::world::{AccountingSettings, Pod, Pool, SchedulerSettings, Scoring, World};
 
 /// How far modelled and constant intensities reach beyond the window: before it for the policies'
 /// look back at the trailing week, after it for work that ends late.
@@ -150,6 +152,21 @@ fn scheduler(spec: &Spec) -> SchedulerSettings {
         releases_per_minute: scheduler.releases_per_minute,
         backoff_initial: scheduler.backoff_initial.0,
         backoff_max: scheduler.backoff_max.0,
+        preemption: scheduler.preemption,
+        latency: scheduler.latency.0,
+        scoring: scoring(&scheduler.scoring_strategy),
+    }
+}
+
+fn scoring(strategy: &ScoringStrategy) -> Scoring {
+    match strategy.kind {
+        ScoringType::LeastAllocated => Scoring::LeastAllocated,
+        ScoringType::MostAllocated => Scoring::MostAllocated,
+        ScoringType::RequestedToCapacityRatio => {
+            let shape = strategy.requested_to_capacity_ratio.iter().flat_map(|ratio| &ratio.shape);
+            let points = shape.map(|point| (point.utilization, point.score));
+            Scoring::RequestedToCapacityRatio(points.collect())
+        }
     }
 }
 

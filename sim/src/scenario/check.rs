@@ -4,6 +4,7 @@
 mod forecast;
 mod grid;
 mod names;
+mod neighbours;
 mod pools;
 mod workloads;
 
@@ -11,7 +12,7 @@ use carbon_kube_core::Span;
 use carbon_kube_policies::Settings;
 
 use super::diagnostic::{Code, Report};
-use super::spec::{Holding, Scenario, Scheduler, Spec};
+use super::spec::{Holding, Scenario, Scheduler, ScoringStrategy, ScoringType, Spec};
 
 /// The longest window: 20 years and their leap days.
 const LONGEST: Span = Span::from_millis(20 * 366 * 86_400_000);
@@ -79,7 +80,34 @@ fn scheduler(spec: &Spec, report: &mut Report<'_>) {
             .error(Code::BackoffOrder, "spec.scheduler.backoffInitial", message)
             .hint("kube-scheduler has 1s and 10s");
     }
+    if scheduler.latency.0 > Span::HOUR {
+        let message = format!("a scheduling cycle of {} is longer than 1h", scheduler.latency);
+        report.error(Code::OutOfRange, "spec.scheduler.latency", message);
+    }
     retry_interval(scheduler, report);
+    scoring(&scheduler.scoring_strategy, report);
+}
+
+fn scoring(strategy: &ScoringStrategy, report: &mut Report<'_>) {
+    let path = "spec.scheduler.scoringStrategy.requestedToCapacityRatio";
+    match (&strategy.requested_to_capacity_ratio, strategy.kind) {
+        (None, ScoringType::RequestedToCapacityRatio) => {
+            report.error(Code::MissingKey, path, "`RequestedToCapacityRatio` needs this key");
+        }
+        (Some(_), ScoringType::LeastAllocated | ScoringType::MostAllocated) => {
+            let message = "only `type: RequestedToCapacityRatio` uses it";
+            report.warning(Code::IgnoredKey, path, message);
+        }
+        (Some(ratio), _) => {
+            let rises =
+                ratio.shape.windows(2).all(|pair| pair[0].utilization < pair[1].utilization);
+            if !rises {
+                let message = "the points are not in the order of rising utilisation";
+                report.error(Code::OutOfRange, &format!("{path}.shape"), message);
+            }
+        }
+        (None, _) => {}
+    }
 }
 
 fn retry_interval(scheduler: &Scheduler, report: &mut Report<'_>) {

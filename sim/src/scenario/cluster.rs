@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use carbon_kube_core::{Bytes, MilliCpu, Watts};
+use carbon_kube_core::{Bytes, MilliCpu, MilliGpu, Watts};
 
+use super::rules;
 use super::spec::{self, NodePool, PodEntry, PodTemplate, Workload, WorkloadKind};
 use crate::world::{
-    Affinity, Operator, Owner, PodClass, Pool, Requirement, Resources, Taint, TaintEffect,
-    Toleration,
+    Affinity, Autoscaling, Operator, Outage, OutageKind, Owner, PodClass, Pool, Requirement,
+    Resources, Taint, TaintEffect, Toleration,
 };
 
 /// The node label that says which grid zone a node draws from.
@@ -17,26 +18,50 @@ pub(super) const GRID_ZONE: &str = "carbon-kube.io/grid-zone";
 /// The pool; `None` where capacity or power is missing.
 pub(super) fn pool(pool: &NodePool, zone: usize) -> Option<Pool> {
     let power = pool.power.as_ref()?;
+    let idle = Watts::new(power.idle_watts)?;
     let embodied = pool.embodied.as_ref();
     Some(Pool {
         name: pool.name.clone(),
         zone,
-        count: pool.count,
+        count: pool.autoscaling.as_ref().map_or(pool.count, |scaling| scaling.max),
         allocatable: Resources {
             cpu: pool.allocatable.cpu.as_ref()?.0,
             memory: pool.allocatable.memory.as_ref()?.0,
-            gpu: pool.allocatable.gpu.unwrap_or(0),
+            gpu: MilliGpu::whole(pool.allocatable.gpu.unwrap_or(0)),
         },
         max_pods: pool.max_pods,
         labels: labels(pool),
         taints: pool.taints.iter().map(taint).collect(),
-        idle: Watts::new(power.idle_watts)?,
+        idle,
         busy: Watts::new(power.busy_watts)?,
-        pue: pool.pue,
+        pue: pool.pue.unwrap_or(spec::USUAL_PUE),
         embodied_kg: embodied.map_or(0.0, |embodied| embodied.kg_co2e),
         lifetime_years: embodied.map_or(spec::LIFETIME_YEARS, |embodied| embodied.lifetime_years),
         usd_per_hour: pool.usd_per_hour,
+        speed: pool.speed,
+        autoscaling: pool.autoscaling.as_ref().map(|scaling| Autoscaling {
+            min: scaling.min,
+            initial: pool.count,
+            boot_time: scaling.boot_time.0,
+            boot: scaling.boot_watts.and_then(Watts::new).unwrap_or(idle),
+            scale_down_delay: scaling.scale_down_delay.0,
+        }),
+        outages: outages(pool),
     })
+}
+
+fn outages(pool: &NodePool) -> Vec<Outage> {
+    let failures = pool.failures.as_ref().map(|failures| Outage {
+        kind: OutageKind::Failure,
+        mean_between: failures.mean_between.0,
+        away: failures.mean_repair.0,
+    });
+    let spot = pool.spot.as_ref().map(|spot| Outage {
+        kind: OutageKind::Reclaim,
+        mean_between: spot.mean_between.0,
+        away: spot.replaced_after.0,
+    });
+    failures.into_iter().chain(spot).collect()
 }
 
 /// The labels of the pool's nodes: its own, and those that a cloud's kubelet would set.
@@ -78,13 +103,16 @@ pub(super) fn class(workload: &Workload) -> PodClass {
         priority: template.spec.priority,
         affinity: affinity(&template),
         tolerations: template.spec.tolerations.iter().map(toleration).collect(),
-        node_selector: template.spec.node_selector,
+        node_selector: template.spec.node_selector.clone(),
         interruptible: workload.interruptible.unwrap_or(false),
         migratable: workload.migratable.unwrap_or(false),
         checkpoint: workload.checkpoint.0,
         data: workload.data_size.0,
         cpu_utilisation: workload.cpu_utilisation,
         speedup: workload.speedup.clone(),
+        rules: rules::rules(&template),
+        disruption: rules::disruption(workload),
+        load: workload.load.as_ref().map(rules::load),
     }
 }
 
@@ -110,7 +138,7 @@ fn term(term: &spec::NodeSelectorTerm) -> Vec<Requirement> {
     term.match_expressions.iter().map(requirement).collect()
 }
 
-fn requirement(requirement: &spec::Requirement) -> Requirement {
+pub(super) fn requirement(requirement: &spec::Requirement) -> Requirement {
     Requirement {
         key: requirement.key.clone(),
         operator: match requirement.operator {
@@ -138,12 +166,12 @@ fn toleration(toleration: &spec::Toleration) -> Toleration {
 pub(super) struct TemplateRequests {
     pub cpu: Option<MilliCpu>,
     pub memory: Bytes,
-    pub gpu: u32,
+    pub gpu: MilliGpu,
 }
 
 /// The sum over the containers; a limit counts where a request is missing, as in Kubernetes.
 pub(super) fn requests(workload: &Workload) -> TemplateRequests {
-    let mut sum = TemplateRequests { cpu: None, memory: Bytes(0), gpu: 0 };
+    let mut sum = TemplateRequests { cpu: None, memory: Bytes(0), gpu: MilliGpu(0) };
     let containers = workload.template.iter().flat_map(|t| &t.spec.containers);
     for spec::ContainerResources { requests, limits } in containers.map(|c| &c.resources) {
         if let Some(cpu) = requests.cpu.as_ref().or(limits.cpu.as_ref()) {
@@ -154,7 +182,7 @@ pub(super) fn requests(workload: &Workload) -> TemplateRequests {
             sum.memory = Bytes(sum.memory.0.saturating_add(memory.0.0));
         }
         let gpu = requests.gpu.or(limits.gpu).unwrap_or(0);
-        sum.gpu = sum.gpu.saturating_add(gpu);
+        sum.gpu = MilliGpu(sum.gpu.0.saturating_add(MilliGpu::whole(gpu).0));
     }
     sum
 }
@@ -162,7 +190,7 @@ pub(super) fn requests(workload: &Workload) -> TemplateRequests {
 /// Resources as a message shows them.
 pub(super) fn shown(resources: &Resources) -> String {
     let mut text = format!("cpu {}, memory {}", resources.cpu, resources.memory);
-    if resources.gpu > 0 {
+    if resources.gpu > MilliGpu(0) {
         text += &format!(", gpu {}", resources.gpu);
     }
     text
@@ -175,6 +203,6 @@ pub(super) fn pod_requests(pod: &PodEntry, template: &TemplateRequests) -> Resou
     Resources {
         cpu: cpu.or(template.cpu).unwrap_or_default(),
         memory: memory.unwrap_or(template.memory),
-        gpu: pod.gpu.unwrap_or(template.gpu),
+        gpu: pod.gpu.and_then(MilliGpu::new).unwrap_or(template.gpu),
     }
 }

@@ -18,6 +18,7 @@ mod overrides;
 mod path;
 mod resolve;
 mod room;
+mod rules;
 mod schema;
 mod sources;
 pub mod spec;

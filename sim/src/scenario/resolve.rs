@@ -10,7 +10,8 @@ use super::path::shortened;
 use super::schema::{did_you_mean, quoted};
 use super::sources;
 use super::spec::{
-    Duration, Forecast, ForecastKind, Generated, Holding, NodePool, PodTemplate, Scenario, Workload,
+    Duration, Forecast, ForecastKind, Generated, Holding, NodePool, PodTemplate, Scenario,
+    USUAL_PUE, Workload, ZonePue,
 };
 
 /// Fills in defaults that depend on other fields, and reports what can't be looked up.
@@ -24,6 +25,9 @@ pub(super) fn fill(scenario: &mut Scenario, report: &mut Report<'_>) {
     }
     for (i, pool) in spec.node_pools.iter_mut().enumerate() {
         fill_pool(pool, &format!("spec.nodePools[{i}]"), report);
+        let zone = spec.grid.zones.iter().find(|zone| zone.zone == pool.zone);
+        let mean = zone.and_then(|zone| zone.pue.as_ref()).map(ZonePue::mean);
+        pool.pue.get_or_insert(mean.unwrap_or(USUAL_PUE));
     }
     for (i, workload) in spec.workloads.iter_mut().enumerate() {
         let path = format!("spec.workloads[{i}]");

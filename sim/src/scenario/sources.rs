@@ -59,7 +59,7 @@ fn shape(shape: &generated::Shape) -> Shape {
         weight: shape.weight,
         cpu: CpuQuantity(shape.cpu),
         memory: MemoryQuantity(shape.memory),
-        gpu: shape.gpu,
+        gpu: shape.gpu.gpus(),
     }
 }
 

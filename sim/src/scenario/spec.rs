@@ -3,7 +3,10 @@
 
 mod cluster;
 mod grid;
+mod lifecycle;
+mod neighbours;
 mod quantity;
+mod service;
 mod template;
 mod workload;
 
@@ -12,17 +15,23 @@ use carbon_kube_policies::baselines::DefaultScheduler;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(super) use cluster::LIFETIME_YEARS;
 pub use cluster::{Embodied, NodePool, Power, ResourceAmounts, Taint, TaintEffect};
+pub(super) use cluster::{LIFETIME_YEARS, USUAL_PUE};
 pub use grid::{
     Bundled, Constant, FactorSet, Grid, GridZone, IntensityFile, IntensityUnit, Modelled, Signal,
-    Source, Steps,
+    Source, Steps, ZonePue,
+};
+pub use lifecycle::{Autoscaling, Failures, Spot};
+pub use neighbours::{
+    LabelSelector, PodAffinity, PodAffinityTerm, TopologySpreadConstraint, WeightedPodAffinityTerm,
+    WhenUnsatisfiable,
 };
 pub use quantity::{CpuQuantity, Duration, FileFormat, Gaps, Instant, MemoryQuantity, ZoneName};
+pub use service::{DisruptionBudget, Load};
 pub use template::{
     Affinity, Container, ContainerResources, NodeAffinity, NodeSelector, NodeSelectorTerm,
-    Operator, PodSpec, PodTemplate, PreferredTerm, Requirement, Resources, TemplateMetadata,
-    Toleration, TolerationOperator,
+    Operator, PodSpec, PodTemplate, PreemptionPolicy, PreferredTerm, Requirement, Resources,
+    TemplateMetadata, Toleration, TolerationOperator,
 };
 pub use workload::{
     ArrivalUnit, CpuUnit, DurationModel, DurationUnit, Generated, MemoryUnit, PodEntry, Shape,
@@ -152,6 +161,60 @@ pub struct Scheduler {
     pub backoff_initial: Duration,
     /// Longest wait after a failed attempt. Default `10s`, as in kube-scheduler.
     pub backoff_max: Duration,
+    /// Whether pods of higher priority take the room of others where there is none. Default true,
+    /// as in kube-scheduler.
+    pub preemption: bool,
+    /// How long one scheduling cycle takes: pods are started one after the other, by priority.
+    /// Default `0s`; real schedulers take 5 to 10 ms.
+    pub latency: Duration,
+    /// How the free room of nodes is scored, as `scoringStrategy` of kube-scheduler's
+    /// `NodeResourcesFit`, over CPU and memory. Default `LeastAllocated`.
+    pub scoring_strategy: ScoringStrategy,
+}
+
+/// How the free room of nodes is scored.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct ScoringStrategy {
+    /// The strategy. Default `LeastAllocated`.
+    #[serde(rename = "type")]
+    pub kind: ScoringType,
+    /// For `RequestedToCapacityRatio` only, which needs it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requested_to_capacity_ratio: Option<RequestedToCapacityRatio>,
+}
+
+/// kube-scheduler's strategies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ScoringType {
+    /// The emptier node: spreads.
+    #[default]
+    LeastAllocated,
+    /// The fuller node: packs, so that others can be switched off.
+    MostAllocated,
+    /// A score for each utilisation.
+    RequestedToCapacityRatio,
+}
+
+/// Scores by utilisation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct RequestedToCapacityRatio {
+    /// The points, by rising utilisation; linear between them.
+    #[schemars(length(min = 1))]
+    pub shape: Vec<UtilizationShapePoint>,
+}
+
+/// A score at a utilisation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UtilizationShapePoint {
+    /// Per cent of the node.
+    #[schemars(range(min = 0, max = 100))]
+    pub utilization: i64,
+    /// 0 to 10.
+    #[schemars(range(min = 0, max = 10))]
+    pub score: i64,
 }
 
 impl Default for Scheduler {
@@ -167,6 +230,9 @@ impl Default for Scheduler {
             releases_per_minute: 600.0,
             backoff_initial: Duration(Span::SECOND),
             backoff_max: Duration(Span::SECOND * 10),
+            preemption: true,
+            latency: Duration(Span::ZERO),
+            scoring_strategy: ScoringStrategy::default(),
         }
     }
 }

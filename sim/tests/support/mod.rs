@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicBool;
 
 use carbon_kube_core::forecast::ForecastModel;
 use carbon_kube_core::intensity::{IntensitySeries, Label, Provenance, Scope, Signal};
-use carbon_kube_core::{Bytes, MilliCpu, Span, Time, Watts};
+use carbon_kube_core::{Bytes, MilliCpu, MilliGpu, Span, Time, Watts};
 use carbon_kube_policies::{Holding, Settings};
 use carbon_kube_sim::engine::{self, Hooks};
 use carbon_kube_sim::outcome::Outcome;
@@ -51,7 +51,7 @@ pub fn zone_from(
         source: "test".into(),
     };
     let series = IntensitySeries::new(label, start, step, values.into_iter().map(Some)).unwrap();
-    GridZone { zone, series: Arc::new(series) }
+    GridZone { zone, series: Arc::new(series), overhead: None, beside: None }
 }
 
 /// Nodes of 4 cores and 16 GiB, 100 W idle and 300 W busy, no overhead: 50 W per busy core.
@@ -70,11 +70,18 @@ pub fn pool(name: &str, zone: usize, count: u32) -> Pool {
         embodied_kg: 0.0,
         lifetime_years: 4.0,
         usd_per_hour: 0.4,
+        speed: 1.0,
+        autoscaling: None,
+        outages: Vec::new(),
     }
 }
 
 pub fn resources(cores: f64, gibibytes: u64) -> Resources {
-    Resources { cpu: MilliCpu((cores * 1_000.0) as u64), memory: Bytes(gibibytes << 30), gpu: 0 }
+    Resources {
+        cpu: MilliCpu((cores * 1_000.0) as u64),
+        memory: Bytes(gibibytes << 30),
+        gpu: MilliGpu(0),
+    }
 }
 
 pub fn class(name: &str) -> PodClass {
@@ -91,6 +98,9 @@ pub fn class(name: &str) -> PodClass {
         data: Bytes(0),
         cpu_utilisation: 1.0,
         speedup: vec![1.0],
+        rules: PodRules::default(),
+        disruption: Disruption::default(),
+        load: None,
     }
 }
 
@@ -131,6 +141,9 @@ pub fn world(
             releases_per_minute: 600.0,
             backoff_initial: Span::SECOND,
             backoff_max: Span::from_millis(10_000),
+            preemption: true,
+            latency: Span::ZERO,
+            scoring: Scoring::LeastAllocated,
         },
         accounting: AccountingSettings {
             transfer_kwh_per_gb: 0.06,

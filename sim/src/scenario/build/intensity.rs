@@ -16,8 +16,8 @@ use carbon_kube_datasets::intensity::{self, Import, Request};
 use super::Covered;
 use crate::scenario::diagnostic::{Code, Report};
 use crate::scenario::schema::quoted;
-use crate::scenario::spec::{self, Grid, IntensityFile, IntensityUnit, Source};
-use crate::world::GridZone;
+use crate::scenario::spec::{self, Grid, IntensityFile, IntensityUnit, Source, ZonePue};
+use crate::world::{GridZone, Overhead};
 
 /// The most values of one zone from `steps`: beyond them the list is not repeated.
 const MOST_STEPS: i64 = 24_000_000;
@@ -56,9 +56,12 @@ pub(super) fn read(
     base_dir: &Path,
     report: &mut Report<'_>,
 ) -> Read {
-    let data = |zone: &spec::GridZone| from_data(zone, grid, covered, base_dir);
+    let data = |zone: &spec::GridZone| {
+        from_data(&zone.zone.0, zone.source.as_ref()?, grid, covered, base_dir)
+    };
     let mut data: Vec<Option<Result<Data, Problem>>> = grid.zones.iter().map(data).collect();
     let signal = data.iter().flatten().flatten().map(|data| data.series.label().signal).next();
+    let signal = signal.unwrap_or_default();
     let mut read = Read { zones: Vec::new(), forecasts: RecordedForecasts::default() };
     for (i, (zone, data)) in grid.zones.iter().zip(&mut data).enumerate() {
         let name = &zone.zone.0;
@@ -69,21 +72,43 @@ pub(super) fn read(
                 }
                 data.series
             }),
-            (None, Some(source)) => values(name, source, signal.unwrap_or_default(), grid, covered),
+            (None, Some(source)) => values(name, source, signal, grid, covered),
             (None, None) => Err(no_source(name)),
         };
-        match series.and_then(|series| covering(series, name, covered)) {
-            Ok(series) => {
-                read.zones.push(GridZone { zone: name.clone(), series: Arc::new(series) });
-            }
+        let beside = zone.beside.as_ref().map(|source| {
+            from_data(name, source, grid, covered, base_dir)
+                .map_or_else(
+                    || values(name, source, signal, grid, covered),
+                    |data| data.map(|data| data.series),
+                )
+                .and_then(|series| covering(series, name, covered))
+        });
+        let mut or_report = |key: &str, series: Result<IntensitySeries, Problem>| match series {
+            Ok(series) => Some(Arc::new(series)),
             Err(problem) => {
-                let path = format!("spec.grid.zones[{i}].source");
+                let path = format!("spec.grid.zones[{i}].{key}");
                 report.error(problem.code, &path, problem.message).maybe_hint(problem.hint);
+                None
             }
-        }
+        };
+        let series = series.and_then(|series| covering(series, name, covered));
+        let series = or_report("source", series);
+        let beside = beside.and_then(|series| or_report("beside", series));
+        read.zones.extend(series.map(|series| GridZone {
+            zone: name.clone(),
+            series,
+            overhead: zone.pue.as_ref().map(overhead),
+            beside,
+        }));
     }
     comparable(&read.zones, grid, report);
     read
+}
+
+/// Factors on the mean, which the zone's pools have as their own.
+fn overhead(pue: &ZonePue) -> Overhead {
+    let mean = pue.mean();
+    Overhead { step: pue.step.0, factors: pue.values.iter().map(|value| value / mean).collect() }
 }
 
 fn no_source(zone: &Zone) -> Problem {
@@ -94,15 +119,16 @@ fn no_source(zone: &Zone) -> Problem {
     }
 }
 
-/// The data of a zone; `None` where the scenario has the values itself, or nothing.
+/// The data of a source; `None` where the scenario has the values itself.
 fn from_data(
-    zone: &spec::GridZone,
+    name: &Zone,
+    source: &Source,
     grid: &Grid,
     covered: &Covered,
     base_dir: &Path,
 ) -> Option<Result<Data, Problem>> {
-    let (name, factors) = (&zone.zone.0, grid.factor_set.into());
-    match zone.source.as_ref()? {
+    let factors = grid.factor_set.into();
+    match source {
         Source::Bundled(source) => Some(read_bundled(name, source.signal, factors).map(Data::from)),
         Source::Modelled(_) => Some(modelled(name, factors, covered).map(Data::from)),
         Source::File(file) => Some(read_file(name, file, factors, base_dir)),

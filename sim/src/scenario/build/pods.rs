@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use carbon_kube_core::zone::Clock;
-use carbon_kube_core::{Bytes, Span, Time};
+use carbon_kube_core::{Bytes, MilliGpu, Span, Time};
 use carbon_kube_datasets::workload::columns::{self, InstantFormat, Length, TimeUnit};
 use carbon_kube_datasets::workload::{Arrival, generated};
 
@@ -81,7 +81,8 @@ impl PodSource<'_> {
             max_delay: None,
             requests: self.of_template(),
         };
-        let count = self.workload.replicas.unwrap_or(0);
+        let most = self.workload.load.as_ref().map(|load| load.max_replicas);
+        let count = self.workload.replicas.or(most).unwrap_or(0);
         self.pods.extend(std::iter::repeat_n(pod, count as usize));
     }
 
@@ -245,7 +246,7 @@ fn figures(spec: &Generated) -> Option<generated::Generated> {
                 weight: shape.weight,
                 cpu: shape.cpu.0,
                 memory: shape.memory.0,
-                gpu: shape.gpu,
+                gpu: MilliGpu::new(shape.gpu).unwrap_or_default(),
             })
             .collect(),
     })

@@ -19,6 +19,10 @@ pub(super) fn check(grid: &Grid, duration: &Span, report: &mut Report<'_>) {
         report.error(Code::TooManyZones, "spec.grid.zones", message);
     }
     for (i, zone) in grid.zones.iter().enumerate() {
+        if let Some(pue) = zone.pue.as_ref().filter(|pue| pue.step.0 < Span::MINUTE) {
+            let message = format!("expected at least 1m, found {}", pue.step);
+            report.error(Code::OutOfRange, &format!("spec.grid.zones[{i}].pue.step"), message);
+        }
         let path = format!("spec.grid.zones[{i}].source");
         match &zone.source {
             Some(Source::File(file)) => check_file(file, &format!("{path}.file"), report),

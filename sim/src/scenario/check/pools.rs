@@ -1,12 +1,13 @@
 //! Node pools.
 
+use carbon_kube_core::Span;
 use carbon_kube_core::zone::nearest_name;
 
 use super::names;
 use crate::scenario::cluster::GRID_ZONE;
 use crate::scenario::diagnostic::{Code, Report};
 use crate::scenario::schema::{did_you_mean, quoted};
-use crate::scenario::spec::{NodePool, Spec};
+use crate::scenario::spec::{NodePool, Spec, ZonePue};
 
 pub(super) fn check(spec: &Spec, report: &mut Report<'_>) {
     let pool_names = spec.node_pools.iter().map(|pool| pool.name.as_str());
@@ -18,6 +19,9 @@ pub(super) fn check(spec: &Spec, report: &mut Report<'_>) {
         known_zone(pool, &zones, &path, report);
         complete(pool, &path, report);
         power(pool, &path, report);
+        count(pool, &path, report);
+        one_pue(pool, spec, &path, report);
+        away(pool, &path, report);
         labels(pool, &path, report);
     }
 }
@@ -71,6 +75,53 @@ fn power(pool: &NodePool, path: &str, report: &mut Report<'_>) {
     report
         .error(Code::PowerOrder, &format!("{path}.power.busyWatts"), message)
         .hint("`busyWatts` includes the idle power");
+}
+
+fn count(pool: &NodePool, path: &str, report: &mut Report<'_>) {
+    let path = format!("{path}.count");
+    let Some(scaling) = &pool.autoscaling else {
+        if pool.count == 0 {
+            report
+                .error(Code::OutOfRange, &path, "a pool needs at least one node")
+                .hint("with `autoscaling` it may start with none");
+        }
+        return;
+    };
+    if !(scaling.min..=scaling.max).contains(&pool.count) {
+        let message = format!(
+            "{} nodes are not between `autoscaling.min` of {} and `max` of {}",
+            pool.count, scaling.min, scaling.max
+        );
+        report.error(Code::OutOfRange, &path, message);
+    }
+}
+
+/// A zone's changing PUE is that of all of its pools.
+fn one_pue(pool: &NodePool, spec: &Spec, path: &str, report: &mut Report<'_>) {
+    let zone = spec.grid.zones.iter().find(|zone| zone.zone == pool.zone);
+    let Some(mean) = zone.and_then(|zone| zone.pue.as_ref()).map(ZonePue::mean) else {
+        return;
+    };
+    if pool.pue.is_some_and(|own| (own - mean).abs() > 1e-9) {
+        let message = format!("zone `{}` has a `pue` of its own, {mean:.3} in the mean", pool.zone);
+        report
+            .error(Code::NotOne, &format!("{path}.pue"), message)
+            .hint("leave one of the two out");
+    }
+}
+
+/// Shorter than this between two outages and a run would be nothing else.
+const SHORTEST_UPTIME: Span = Span::MINUTE;
+
+fn away(pool: &NodePool, path: &str, report: &mut Report<'_>) {
+    let failures = pool.failures.as_ref().map(|failures| ("failures", &failures.mean_between));
+    let spot = pool.spot.as_ref().map(|spot| ("spot", &spot.mean_between));
+    for (key, between) in failures.into_iter().chain(spot) {
+        if between.0 < SHORTEST_UPTIME {
+            let message = format!("expected at least {SHORTEST_UPTIME}, found {between}");
+            report.error(Code::OutOfRange, &format!("{path}.{key}.meanBetween"), message);
+        }
+    }
 }
 
 fn labels(pool: &NodePool, path: &str, report: &mut Report<'_>) {

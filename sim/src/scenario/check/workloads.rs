@@ -1,8 +1,8 @@
 //! Workloads: where their pods come from, and whether any node will take them.
 
-use carbon_kube_core::{Bytes, Span};
+use carbon_kube_core::{Bytes, MilliCpu, MilliGpu, Span};
 
-use super::names;
+use super::{names, neighbours};
 use crate::scenario::cluster;
 use crate::scenario::diagnostic::{Code, Report};
 use crate::scenario::path::shortened;
@@ -36,6 +36,9 @@ pub(super) fn check(spec: &Spec, report: &mut Report<'_>) {
         trace_columns(workload, &path, report);
         checkpoint(workload, &path, report);
         speedup(workload, &path, report);
+        gpus(workload, &path, report);
+        service(workload, &path, report);
+        neighbours::check(workload, &pools, complete, &path, report);
         if complete {
             room(workload, &pools, &path, report);
         }
@@ -49,21 +52,19 @@ fn one_origin(workload: &Workload, path: &str, report: &mut Report<'_>) {
         ("trace", workload.trace.is_some()),
         ("pods", workload.pods.is_some()),
         ("replicas", workload.replicas.is_some()),
+        ("load", workload.load.is_some()),
     ]
     .into_iter()
     .filter_map(|(key, given)| given.then_some(key))
     .collect();
     let (kind, allowed): (_, &[&str]) = match workload.kind {
         WorkloadKind::Job => ("Job", &["generated", "trace", "pods"]),
-        WorkloadKind::Deployment => ("Deployment", &["replicas"]),
+        WorkloadKind::Deployment => ("Deployment", &["replicas", "load"]),
     };
     if matches!(origins.as_slice(), [one] if allowed.contains(one)) {
         return;
     }
-    let expected = match allowed {
-        [only] => format!("`{only}`"),
-        several => format!("exactly one of {}", quoted(several.iter().copied())),
-    };
+    let expected = format!("exactly one of {}", quoted(allowed.iter().copied()));
     let found = match origins.as_slice() {
         [] => "none".to_owned(),
         some => quoted(some.iter().copied()),
@@ -181,6 +182,39 @@ fn checkpoint(workload: &Workload, path: &str, report: &mut Report<'_>) {
     }
 }
 
+/// A device gives out parts of itself, but nobody gets one and a half.
+fn gpus(workload: &Workload, path: &str, report: &mut Report<'_>) {
+    let shapes = workload.generated.iter().flat_map(|g| g.shapes.iter().flatten());
+    let shapes = shapes.enumerate().map(|(i, s)| (format!("{path}.generated.shapes[{i}]"), s.gpu));
+    let pods = workload.pods.iter().flatten().enumerate();
+    let pods = pods.filter_map(|(i, pod)| Some((format!("{path}.pods[{i}]"), pod.gpu?)));
+    for (path, gpu) in shapes.chain(pods).filter(|(_, gpu)| MilliGpu::new(*gpu).is_none()) {
+        let message = format!("{gpu} is neither a whole number of GPUs nor thousandths of one");
+        report
+            .error(Code::OutOfRange, &format!("{path}.gpu"), message)
+            .hint("such as 2, or 0.25 for a quarter of a shared device");
+    }
+}
+
+fn service(workload: &Workload, path: &str, report: &mut Report<'_>) {
+    if workload.kind == WorkloadKind::Deployment && workload.retries.is_some() {
+        let message = "the pods of a Deployment are always replaced";
+        report.warning(Code::IgnoredKey, &format!("{path}.retries"), message);
+    }
+    let Some(load) = &workload.load else {
+        return;
+    };
+    let path = format!("{path}.load");
+    if load.step.0 < Span::MINUTE {
+        let message = format!("expected at least 1m, found {}", load.step);
+        report.error(Code::OutOfRange, &format!("{path}.step"), message);
+    }
+    if load.min_replicas > load.max_replicas {
+        let message = format!("more than `maxReplicas` of {}", load.max_replicas);
+        report.error(Code::OutOfRange, &format!("{path}.minReplicas"), message);
+    }
+}
+
 /// A profile says how much more workers do: it starts with one worker and never falls.
 fn speedup(workload: &Workload, path: &str, report: &mut Report<'_>) {
     let path = format!("{path}.speedup");
@@ -228,7 +262,7 @@ fn template(template: Option<&PodTemplate>, path: &str, report: &mut Report<'_>)
     }
 }
 
-fn requirements(requirements: &[Requirement], path: &str, report: &mut Report<'_>) {
+pub(super) fn requirements(requirements: &[Requirement], path: &str, report: &mut Report<'_>) {
     for (i, requirement) in requirements.iter().enumerate() {
         let path = format!("{path}.matchExpressions[{i}]");
         names::label_key(&requirement.key, &format!("{path}.key"), report);
@@ -261,14 +295,15 @@ fn room(workload: &Workload, pools: &[Pool], path: &str, report: &mut Report<'_>
     };
     let own = cluster::requests(workload);
     let mut check = |requests: Resources, path: &str| room.check(&requests, path, report);
-    if workload.replicas.is_some() {
+    if workload.replicas.is_some() || workload.load.is_some() {
         let cpu = own.cpu.unwrap_or_default();
         check(with(cpu, own.memory, own.gpu), &format!("{path}.template"));
     }
     let shapes = workload.generated.iter().flat_map(|g| g.shapes.iter().flatten());
     for (i, shape) in shapes.enumerate() {
         let path = format!("{path}.generated.shapes[{i}]");
-        check(with(shape.cpu.0, shape.memory.0, shape.gpu), &path);
+        let gpu = MilliGpu::new(shape.gpu).unwrap_or_default();
+        check(with(shape.cpu.0, shape.memory.0, gpu), &path);
     }
     for (i, pod) in workload.pods.iter().flatten().enumerate() {
         let path = format!("{path}.pods[{i}]");
@@ -277,7 +312,7 @@ fn room(workload: &Workload, pools: &[Pool], path: &str, report: &mut Report<'_>
     // The pods of a trace are seen when it is read.
 }
 
-fn with(cpu: carbon_kube_core::MilliCpu, memory: Bytes, gpu: u32) -> Resources {
+fn with(cpu: MilliCpu, memory: Bytes, gpu: MilliGpu) -> Resources {
     Resources { cpu, memory, gpu }
 }
 
@@ -299,5 +334,6 @@ fn expected_pods(workload: &Workload, days: f64) -> f64 {
     let per_day = generated.and_then(|g| g.pods_per_day).unwrap_or(0.0) * 1.4;
     let listed = workload.pods.iter().flatten();
     let listed: f64 = listed.map(|pod| f64::from(pod.count)).sum();
-    per_day * days + listed + workload.replicas.map_or(0.0, f64::from)
+    let most = workload.load.as_ref().map(|load| load.max_replicas);
+    per_day * days + listed + workload.replicas.or(most).map_or(0.0, f64::from)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CpuQuantity, MemoryQuantity, ZoneName};
+use super::{Autoscaling, CpuQuantity, Failures, MemoryQuantity, Spot, ZoneName};
 
 /// Equal nodes: one machine type in one place.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -15,8 +15,9 @@ pub struct NodePool {
     pub name: String,
     /// The grid zone that the nodes draw their power from; one of `grid.zones`.
     pub zone: ZoneName,
-    /// How many nodes, 1 to 1,000,000.
-    #[schemars(range(min = 1, max = 1_000_000))]
+    /// How many nodes, 1 to 1,000,000; with `autoscaling` how many as the window starts, which may
+    /// be none.
+    #[schemars(range(min = 0, max = 1_000_000))]
     pub count: u32,
     /// Cloud instance type, such as `m5.4xlarge`. Fills in `allocatable`, `power` and `embodied`
     /// from the compiled-in table where they are not given, and sets the label
@@ -35,10 +36,24 @@ pub struct NodePool {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub power: Option<Power>,
     /// Power usage effectiveness: power of the building over power of its nodes, 1 to 5. Default
-    /// 1.2, about that of large cloud providers.
-    #[serde(default = "default_pue")]
+    /// that of the zone, else 1.2, about that of large cloud providers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 5))]
-    pub pue: f64,
+    pub pue: Option<f64>,
+    /// Work per hour over that of a node on which pods run as long as they say. Half the speed
+    /// takes a pod twice as long. Default 1.
+    #[serde(default = "full_speed")]
+    #[schemars(range(min = 0.01, max = 100))]
+    pub speed: f64,
+    /// Grows and shrinks. Default: `count` nodes at all times.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autoscaling: Option<Autoscaling>,
+    /// Machines that break. Default: none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failures: Option<Failures>,
+    /// Spot capacity that is taken back. Default: it is not spot capacity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spot: Option<Spot>,
     /// Emissions of making one node. Default: those of `instanceType`; without one, none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embodied: Option<Embodied>,
@@ -47,7 +62,7 @@ pub struct NodePool {
     #[schemars(range(min = 0, max = 1_000_000))]
     pub usd_per_hour: f64,
     /// Node labels. `carbon-kube.io/grid-zone`, `node.kubernetes.io/instance-type` and the
-    /// topology labels are added; `kubernetes.io/hostname` is not simulated.
+    /// topology labels are added; selectors know no `kubernetes.io/hostname`, rules between pods do.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
     /// Cloud region, the label `topology.kubernetes.io/region`. Default: no such label.
@@ -65,8 +80,11 @@ fn default_max_pods() -> u32 {
     110
 }
 
-fn default_pue() -> f64 {
-    1.2
+/// About that of large cloud providers.
+pub(in crate::scenario) const USUAL_PUE: f64 = 1.2;
+
+fn full_speed() -> f64 {
+    1.0
 }
 
 /// Amounts of the resources that are simulated.

@@ -50,6 +50,33 @@ pub struct GridZone {
     /// window, else the typical-year model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
+    /// A second intensity that the run is counted with as well, such as the marginal one beside
+    /// the average; no policy sees it. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<Source>,
+    /// Power usage effectiveness that changes with time, such as with the weather. The pools of
+    /// the zone then have none of their own. Default: each pool's `pue` at all times.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pue: Option<ZonePue>,
+}
+
+/// Power usage effectiveness from the window's start on, one value per `step`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ZonePue {
+    /// How long each value holds; at least `1m`.
+    pub step: Duration,
+    /// Power of the building over power of its nodes. The list is repeated to the end of the run.
+    #[schemars(length(min = 1), inner(range(min = 1, max = 5)))]
+    pub values: Vec<f64>,
+}
+
+impl ZonePue {
+    /// The mean, which the pools of the zone get as their own.
+    #[must_use]
+    pub fn mean(&self) -> f64 {
+        self.values.iter().sum::<f64>() / self.values.len().max(1) as f64
+    }
 }
 
 /// Where a zone's carbon intensity comes from. Exactly one of the keys.

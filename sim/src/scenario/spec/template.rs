@@ -1,7 +1,7 @@
 //! The part of a Kubernetes `PodTemplateSpec` that matters to scheduling and energy, with
 //! Kubernetes' own field names. Keys that are legal there and change nothing here are accepted
 //! with a warning, so that a real template can be pasted; keys that would change the result but
-//! are not simulated (`topologySpreadConstraints`, `podAffinity`, ...) are unknown, an error.
+//! are not simulated are unknown, an error.
 
 use std::collections::BTreeMap;
 
@@ -9,11 +9,11 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{CpuQuantity, MemoryQuantity, TaintEffect};
+use super::{CpuQuantity, MemoryQuantity, PodAffinity, TaintEffect, TopologySpreadConstraint};
 
 /// Adds properties that are accepted and ignored. The schema walker warns about them and leaves
 /// them out; editors that read the published schema accept them.
-fn ignore(schema: &mut Schema, names: &[&str]) {
+pub(super) fn ignore(schema: &mut Schema, names: &[&str]) {
     let properties = schema.get_mut("properties");
     let Some(properties) = properties.and_then(|properties| properties.as_object_mut()) else {
         return;
@@ -40,7 +40,6 @@ fn pod_extras(schema: &mut Schema) {
             "hostAliases",
             "hostname",
             "imagePullSecrets",
-            "preemptionPolicy",
             "readinessGates",
             "restartPolicy",
             "schedulerName",
@@ -107,7 +106,7 @@ pub struct PodTemplate {
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 #[schemars(transform = metadata_extras)]
 pub struct TemplateMetadata {
-    /// Labels; they change nothing in the simulator.
+    /// Labels: what selectors of other pods look at.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
     /// Annotations. `carbon-kube.io/max-delay`, `deadline`, `interruptible` and `migratable` are
@@ -131,18 +130,34 @@ impl TemplateMetadata {
 pub struct PodSpec {
     /// Scheduling priority; higher goes first. Default 0.
     pub priority: i32,
+    /// Whether pods may take the room of pods with lower priority. Default
+    /// `PreemptLowerPriority`.
+    pub preemption_policy: PreemptionPolicy,
     /// Labels that a node must have. Default none.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub node_selector: BTreeMap<String, String>,
-    /// Rules for nodes. Default none.
+    /// Rules for nodes and other pods. Default none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub affinity: Option<Affinity>,
+    /// How pods spread over nodes. Default: not at all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub topology_spread_constraints: Vec<TopologySpreadConstraint>,
     /// Tolerated taints. Default none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tolerations: Vec<Toleration>,
     /// Containers; a pod requests the sum of what they request.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub containers: Vec<Container>,
+}
+
+/// Whether pods may take the room of pods with lower priority.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PreemptionPolicy {
+    /// They may.
+    #[default]
+    PreemptLowerPriority,
+    /// They wait.
+    Never,
 }
 
 /// One container.
@@ -197,13 +212,19 @@ impl Resources {
     }
 }
 
-/// Rules for nodes.
+/// Rules for nodes and other pods.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct Affinity {
-    /// Node affinity. Affinity between pods is not simulated.
+    /// Node affinity.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node_affinity: Option<NodeAffinity>,
+    /// Together with other pods.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_affinity: Option<PodAffinity>,
+    /// Apart from other pods.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_anti_affinity: Option<PodAffinity>,
 }
 
 /// Node affinity.

@@ -3,10 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CpuQuantity, Duration, MemoryQuantity, PodTemplate};
+use super::{CpuQuantity, DisruptionBudget, Duration, Load, MemoryQuantity, PodTemplate};
 
 /// Where pods come from, and what they have in common. A `Job` has exactly one of `generated`,
-/// `trace` and `pods`; a `Deployment` has `replicas`.
+/// `trace` and `pods`; a `Deployment` has `replicas` or a `load`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Workload {
@@ -28,6 +28,16 @@ pub struct Workload {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub replicas: Option<u32>,
+    /// `Deployment` only: a load that changes, and as many replicas as it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<Load>,
+    /// `Job` only: how often a pod that lost its node is started again, as `backoffLimit`. Default:
+    /// for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retries: Option<u32>,
+    /// How many pods stay up while some are moved. Default: no such limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disruption_budget: Option<DisruptionBudget>,
     /// A Kubernetes pod template: requests, priority, node selector, affinity, tolerations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<PodTemplate>,
@@ -159,10 +169,11 @@ pub struct Shape {
     pub cpu: CpuQuantity,
     /// Memory request.
     pub memory: MemoryQuantity,
-    /// Whole GPUs. Default 0.
+    /// GPUs: whole ones, or a part of one in thousandths such as 0.25, of a device that pods share.
+    /// Default 0.
     #[serde(default)]
     #[schemars(range(min = 0, max = 1024))]
-    pub gpu: u32,
+    pub gpu: f64,
 }
 
 fn one() -> f64 {
@@ -312,10 +323,11 @@ pub struct PodEntry {
     /// Memory request. Default: that of the template's containers; without one, 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<MemoryQuantity>,
-    /// Whole GPUs. Default: those of the template's containers; without one, 0.
+    /// GPUs: whole ones, or a part of one in thousandths. Default: those of the template's
+    /// containers; without one, 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1024))]
-    pub gpu: Option<u32>,
+    pub gpu: Option<f64>,
     /// How many such pods. Default 1.
     #[serde(default = "single")]
     #[schemars(range(min = 1, max = 1_000_000))]
