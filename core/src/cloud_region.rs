@@ -1,4 +1,5 @@
-//! Which grid zone a cloud region draws from: `core/data/cloud_regions.csv`.
+//! Which grid zone a cloud region draws from, and what its provider's buildings add to its power:
+//! `core/data/cloud_regions.csv` and `core/data/providers.csv`.
 //!
 //! A region's data centres can be fed by several zones, and a provider may place a new one in
 //! another; the node label `carbon-kube.io/grid-zone` always wins over this table.
@@ -8,6 +9,7 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
+use crate::compiled_in;
 use crate::zone::Zone;
 
 /// One row of the table.
@@ -36,15 +38,39 @@ pub fn zone(region: &str) -> Option<Zone> {
     zones.get(region).cloned()
 }
 
+/// Power usage effectiveness of a region's provider, the mean of all its data centres; `None` where
+/// the table lacks the region. A provider's regions differ: 1.04 to 1.5 have been published.
+#[must_use]
+pub fn pue(region: &str) -> Option<f64> {
+    let row = table().iter().find(|row| row.region == region)?;
+    providers().iter().find(|provider| provider.provider == row.provider).map(|row| row.pue)
+}
+
 /// Every row, in the order of the file.
 pub fn table() -> &'static [CloudRegion] {
     static TABLE: OnceLock<Vec<CloudRegion>> = OnceLock::new();
-    TABLE.get_or_init(|| {
-        csv::Reader::from_reader(include_str!("../data/cloud_regions.csv").as_bytes())
-            .deserialize()
-            .collect::<Result<_, _>>()
-            .expect("the compiled-in region table is read by a test")
-    })
+    TABLE.get_or_init(|| compiled_in::rows(include_str!("../data/cloud_regions.csv")))
+}
+
+/// One cloud provider.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+pub struct Provider {
+    /// `aws`, `gcp` or `azure`.
+    pub provider: String,
+    /// Its name, for people.
+    pub title: String,
+    /// Power usage effectiveness, the mean of its data centres.
+    pub pue: f64,
+    /// The year that it is of.
+    pub year: u16,
+    /// Who published it where.
+    pub source: String,
+}
+
+/// The providers, in the order of the file.
+pub fn providers() -> &'static [Provider] {
+    static TABLE: OnceLock<Vec<Provider>> = OnceLock::new();
+    TABLE.get_or_init(|| compiled_in::rows(include_str!("../data/providers.csv")))
 }
 
 #[cfg(test)]
@@ -64,6 +90,17 @@ mod tests {
             assert_eq!(zone(region).unwrap().as_str(), expected, "{region}");
         }
         assert_eq!(zone("moon-1"), None);
+    }
+
+    #[test]
+    fn every_region_has_a_provider_with_a_pue() {
+        assert_eq!(pue("eu-west-1"), Some(1.15));
+        assert_eq!(pue("moon-1"), None);
+        for row in table() {
+            assert!(pue(&row.region).is_some_and(|pue| (1.0..2.0).contains(&pue)), "{row:?}");
+            assert!(row.zone.parse::<Zone>().is_ok() && !row.place.is_empty(), "{row:?}");
+        }
+        assert!(providers().iter().all(|row| !row.source.is_empty() && row.year >= 2020));
     }
 
     #[test]

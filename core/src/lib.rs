@@ -5,11 +5,14 @@
 
 pub mod cloud_region;
 pub mod cluster;
+mod compiled_in;
 pub mod documents;
+pub mod embodied;
 pub mod forecast;
 pub mod intensity;
 pub mod mix;
 pub mod power;
+pub mod price;
 pub mod seed;
 pub mod time;
 pub mod typical_year;

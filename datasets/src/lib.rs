@@ -8,6 +8,8 @@
 //! |---|---|
 //! | [`bundled`] | real traces of 2020 inside the binary: five zones, and California's marginal signal with the forecasts issued for it |
 //! | [`intensity`] | the carbon intensity from users' files, in the formats of the providers |
+//! | [`power`] | a machine in a user's table: our own layout, Teads, SPECpower |
+//! | [`price`] | electricity prices from users' files |
 //! | [`typical_year`] | fits the model that stands in for zones and years without data |
 //! | [`stats`] | what a series is like: mean, spread, daily swing, gaps |
 //! | [`weather`] | wind, sun and temperature by the hour |
@@ -18,6 +20,8 @@ mod error;
 mod instant;
 pub mod intensity;
 mod json;
+pub mod power;
+pub mod price;
 pub mod stats;
 mod table;
 pub mod typical_year;

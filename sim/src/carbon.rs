@@ -71,6 +71,21 @@ impl Carbon {
         }
     }
 
+    /// The sum of areas over `[from, to)`, each times the overhead's factor.
+    pub(crate) fn weighed(&self, from: Time, to: Time, area: impl Fn(Time, Time) -> f64) -> f64 {
+        let Some((_, factors)) = self.parts.as_deref() else {
+            return area(from, to);
+        };
+        let mut sum = 0.0;
+        let mut start = from;
+        while start < to {
+            let end = factors.next(start).min(to);
+            sum += factors.at(start) * area(start, end);
+            start = end;
+        }
+        sum
+    }
+
     /// Whether all of `[from, to)` comes from the trace.
     pub(crate) fn knows(&self, from: Time, to: Time, series: &IntensitySeries) -> bool {
         from >= self.start && to <= self.end && (!self.has_gaps || series.covers(from, to).is_ok())
@@ -147,6 +162,15 @@ impl Steps {
         let index = (at - self.start).millis().div_euclid(self.step.millis());
         let value = usize::try_from(index).ok().and_then(|index| self.values.get(index));
         value.copied().unwrap_or(self.beyond)
+    }
+
+    /// The end of the step that an instant is in.
+    fn next(&self, at: Time) -> Time {
+        if at < self.start {
+            return self.start;
+        }
+        let index = (at - self.start).millis() / self.step.millis();
+        if at < self.end { self.start + self.step * (index + 1) } else { Time::MAX }
     }
 
     fn area(&self, at: Time) -> f64 {

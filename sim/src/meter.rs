@@ -11,7 +11,10 @@
 //!
 //! Power is kept in whole microwatts: adding and taking away a million pods leaves exactly zero.
 
-use carbon_kube_core::{GramsCo2e, KilowattHours, Span, Time};
+use std::sync::Arc;
+
+use carbon_kube_core::price::PriceSeries;
+use carbon_kube_core::{GramsCo2e, KilowattHours, Span, Time, UsDollars};
 
 use crate::carbon::Carbon;
 use crate::outcome::IntervalRow;
@@ -40,6 +43,8 @@ pub(crate) struct Meter {
     /// The same of nodes without their pods, up to `idle_since`.
     idle_energy: KilowattHours,
     idle_emitted: GramsCo2e,
+    idle_electricity: UsDollars,
+    prices: Option<Arc<PriceSeries>>,
 }
 
 /// What a meter has counted by the end of a run.
@@ -52,6 +57,8 @@ pub(crate) struct Reading {
     pub(crate) idle_energy: KilowattHours,
     /// Emissions of nodes without their pods.
     pub(crate) idle_emitted: GramsCo2e,
+    /// The price of their energy.
+    pub(crate) idle_electricity: UsDollars,
     /// A row per interval.
     pub(crate) rows: Vec<IntervalRow>,
 }
@@ -62,6 +69,7 @@ impl Meter {
         start: Time,
         interval: Span,
         idle_microwatts: i64,
+        prices: Option<Arc<PriceSeries>>,
         carbon: &Carbon,
     ) -> Self {
         Self {
@@ -81,6 +89,8 @@ impl Meter {
             emitted: GramsCo2e::ZERO,
             idle_energy: KilowattHours::ZERO,
             idle_emitted: GramsCo2e::ZERO,
+            idle_electricity: UsDollars::ZERO,
+            prices,
         }
     }
 
@@ -112,6 +122,10 @@ impl Meter {
         let hours = carbon.hours(self.idle_since, now);
         self.idle_energy += KilowattHours::from_kwh(kilowatts * hours);
         self.idle_emitted += GramsCo2e::from_grams(kilowatts * (area - self.idle_area));
+        if let Some(prices) = &self.prices {
+            let price = carbon.weighed(self.idle_since, now, |from, to| prices.integral(from, to));
+            self.idle_electricity += UsDollars::from_dollars(kilowatts * price);
+        }
         self.idle_since = now;
         self.idle_area = area;
     }
@@ -198,6 +212,7 @@ impl Meter {
             emitted: self.emitted,
             idle_energy: self.idle_energy,
             idle_emitted: self.idle_emitted,
+            idle_electricity: self.idle_electricity,
             rows: self.rows,
         }
     }

@@ -330,6 +330,8 @@ mod tests {
             taints: Vec::new(),
             idle: Watts::ZERO,
             busy: Watts::ZERO,
+            curve: None,
+            watts_per_gpu: Watts::ZERO,
             pue: 1.0,
             embodied_kg: 0.0,
             lifetime_years: 4.0,

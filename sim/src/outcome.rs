@@ -43,6 +43,8 @@ pub struct ZoneAccount {
     pub cost: UsDollars,
     /// Hours that nodes were on, or booting.
     pub node_hours: f64,
+    /// The price of `energy`; 0 where electricity has none.
+    pub electricity: UsDollars,
 }
 
 impl ZoneAccount {
@@ -122,4 +124,6 @@ pub struct PodOutcome {
     pub transfer: GramsCo2e,
     /// The part of its nodes' price that it held, and egress.
     pub cost: UsDollars,
+    /// The price of its energy over idle, and of moving its data; 0 where electricity has none.
+    pub electricity: UsDollars,
 }

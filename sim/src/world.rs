@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use carbon_kube_core::forecast::ForecastModel;
 use carbon_kube_core::intensity::IntensitySeries;
+use carbon_kube_core::power::Curve;
+use carbon_kube_core::price::PriceSeries;
 use carbon_kube_core::{Bytes, MilliCpu, MilliGpu, Span, Time, Watts, Zone};
 use carbon_kube_policies::Holding;
 
@@ -73,6 +75,8 @@ pub struct GridZone {
     pub overhead: Option<Overhead>,
     /// A second intensity that the run is counted with as well; no policy sees it.
     pub beside: Option<Arc<IntensitySeries>>,
+    /// What electricity costs there; `None`: the accounts have no such price.
+    pub electricity: Option<Arc<PriceSeries>>,
 }
 
 /// A power usage effectiveness that changes with time, relative to the pools' own.
@@ -101,10 +105,14 @@ pub struct Pool {
     pub labels: BTreeMap<String, String>,
     /// Node taints.
     pub taints: Vec<Taint>,
-    /// Power of one node with no load.
+    /// Power of one node with no load, its GPUs included.
     pub idle: Watts,
-    /// Power of one node with every allocatable core busy.
+    /// Power of one node with every allocatable core busy and its GPUs idle.
     pub busy: Watts,
+    /// The way from idle to busy; `None` where it is a straight line.
+    pub curve: Option<Curve>,
+    /// What one busy GPU draws over an idle one.
+    pub watts_per_gpu: Watts,
     /// Power usage effectiveness: facility power over node power, 1 or more.
     pub pue: f64,
     /// Emissions of making one node, in kg CO2e.
@@ -132,6 +140,14 @@ impl Pool {
     #[must_use]
     pub fn changes(&self) -> bool {
         self.autoscaling.is_some() || !self.outages.is_empty()
+    }
+}
+
+impl Pool {
+    /// Power of one node with every core and every GPU busy.
+    #[must_use]
+    pub fn full_power(&self) -> Watts {
+        self.busy + self.watts_per_gpu * self.allocatable.gpu.gpus()
     }
 }
 
@@ -247,6 +263,8 @@ pub struct PodClass {
     pub data: Bytes,
     /// The part of the requested CPU that is really busy, 0 to 1.
     pub cpu_utilisation: f64,
+    /// The part of a requested GPU's power range that is really used, 0 to 1.
+    pub gpu_utilisation: f64,
     /// Work per hour of 1, 2, ... workers over that of one; starts with 1. Each worker requests
     /// what the pod requests, all on one node. One entry: the job doesn't scale.
     pub speedup: Vec<f64>,

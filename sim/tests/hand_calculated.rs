@@ -4,7 +4,11 @@
 
 mod support;
 
-use carbon_kube_core::{Bytes, Span};
+use std::sync::Arc;
+
+use carbon_kube_core::power::{Curve, Shape};
+use carbon_kube_core::price::PriceSeries;
+use carbon_kube_core::{Bytes, MilliGpu, Span};
 use carbon_kube_policies::Holding;
 use carbon_kube_sim::outcome::PodState;
 use carbon_kube_sim::world::{Affinity, Operator, Owner, Requirement, Taint, TaintEffect};
@@ -50,6 +54,121 @@ fn a_pod_adds_its_share_of_the_power_between_idle_and_busy() {
     // The rows per interval add up to the accounts without embodied.
     let rows: f64 = outcome.intervals.iter().map(|row| row.grams).sum();
     close(rows, 1_837.5);
+}
+
+#[test]
+fn pods_on_a_curved_node_share_its_power_by_their_busy_cpu() {
+    let watts = |value| carbon_kube_core::Watts::new(value).unwrap();
+    let mut world = world(
+        vec![zone("US-CA", day_and_night())],
+        vec![pool("ca", 0, 1)],
+        vec![class("job"), class("half-busy")],
+        vec![pod(0.0, 4.0, None), pod(1.0, 2.0, None), pod(10.0, 4.0, None)],
+    );
+    world.pools[0].curve = Some(Curve::new(watts(100.0), watts(300.0), Shape::Square).unwrap());
+    world.pools[0].pue = 2.0;
+    world.classes[1].cpu_utilisation = 0.25;
+    world.pods[1].class = 1;
+    world.pods[1].requests = resources(2.0, 1);
+    let outcome = run(&world, json!("default-scheduler"));
+    // 200 W u^2 over idle. Alone, the first pod's core is u = 1/4: 12.5 W. With the half core of the
+    // second it is u = 3/8: 28.125 W, of which the first has two thirds, 18.75 W, and the second
+    // 9.375 W. At PUE 2 over 1 + 2 + 1 hours: 2 x (12.5 + 37.5 + 12.5) = 125 Wh and 37.5 Wh.
+    close(outcome.pods[0].energy.get(), 0.125);
+    close(outcome.pods[1].energy.get(), 0.0375);
+    // All at 400 g/kWh; the third at 100 for two hours and at 400 for two: 25 W x 1 kg/kWh.
+    close(outcome.pods[0].operational.get(), 50.0);
+    close(outcome.pods[1].operational.get(), 15.0);
+    close(outcome.pods[2].operational.get(), 25.0);
+    close(outcome.zones[0].operational.get(), 90.0);
+    // Idle stays what it was: 0.1 kW x 2 x 24 h.
+    close(outcome.zones[0].energy.get(), 4.8 + 0.125 + 0.0375 + 0.1);
+    // The mean of the second hour: 2 x 28.125 W.
+    close(outcome.intervals[1].pod_watts, 56.25);
+}
+
+#[test]
+fn a_node_that_sleeps_when_idle_is_paid_by_the_pods_that_wake_it() {
+    let watts = |value| carbon_kube_core::Watts::new(value).unwrap();
+    let mut world = world(
+        vec![zone("US-CA", vec![100.0; 48])],
+        vec![pool("ca", 0, 1)],
+        vec![class("job")],
+        vec![pod(5.0, 2.0, None)],
+    );
+    let curve = Curve::new(watts(100.0), watts(300.0), Shape::Linear).unwrap();
+    world.pools[0].curve = Some(curve.zero_when_idle());
+    world.pools[0].idle = watts(0.0);
+    let outcome = run(&world, json!("default-scheduler"));
+    // Two hours of 100 W and a quarter of 200 W: 0.3 kWh, and nothing in the other 22.
+    close(outcome.pods[0].energy.get(), 0.3);
+    close(outcome.zones[0].energy.get(), 0.3);
+    close(outcome.zones[0].idle.get(), 0.0);
+}
+
+#[test]
+fn a_straight_curve_gives_the_numbers_of_a_straight_line() {
+    let watts = |value| carbon_kube_core::Watts::new(value).unwrap();
+    let pods = (0..40).map(|i| pod(f64::from(i) / 3.0, 1.0 + f64::from(i % 7), Some(9.0)));
+    let mut world = world(
+        vec![zone("US-CA", day_and_night())],
+        vec![pool("ca", 0, 3)],
+        vec![class("job")],
+        pods.collect(),
+    );
+    world.classes[0].interruptible = true;
+    world.classes[0].checkpoint = hours(0.1);
+    let line = run(&world, json!({"threshold": {"gramsPerKwh": 250.0}}));
+    let points = Shape::Points(vec![watts(100.0), watts(200.0), watts(300.0)]);
+    world.pools[0].curve = Some(Curve::new(watts(0.0), watts(0.0), points).unwrap());
+    let curve = run(&world, json!({"threshold": {"gramsPerKwh": 250.0}}));
+    assert_eq!(line.digest, curve.digest);
+    for (line, curve) in line.pods.iter().zip(&curve.pods) {
+        close(curve.operational.get(), line.operational.get());
+        close(curve.energy.get(), line.energy.get());
+    }
+    close(curve.zones[0].operational.get(), line.zones[0].operational.get());
+}
+
+#[test]
+fn a_busy_gpu_draws_by_its_own_use() {
+    let watts = |value| carbon_kube_core::Watts::new(value).unwrap();
+    let mut world = world(
+        vec![zone("US-CA", vec![100.0; 48])],
+        vec![pool("ca", 0, 1)],
+        vec![class("training")],
+        vec![pod(0.0, 2.0, None)],
+    );
+    world.pools[0].allocatable.gpu = MilliGpu::whole(4);
+    world.pools[0].watts_per_gpu = watts(350.0);
+    world.pools[0].pue = 1.5;
+    world.classes[0].gpu_utilisation = 0.8;
+    world.pods[0].requests.gpu = MilliGpu::whole(2);
+    let outcome = run(&world, json!("default-scheduler"));
+    // (50 W for its core + 2 x 350 W x 0.8) x 1.5 = 915 W for two hours.
+    close(outcome.pods[0].energy.get(), 1.83);
+    close(outcome.zones[0].operational.get(), 183.0);
+}
+
+#[test]
+fn electricity_is_paid_by_the_hour_beside_the_price_of_capacity() {
+    let mut world = world(
+        vec![zone("EU-DE", vec![100.0; 48]), zone("EU-FR", vec![100.0; 48])],
+        vec![pool("de", 0, 1), pool("fr", 1, 1)],
+        vec![class("job")],
+        vec![pod(5.0, 2.0, None)],
+    );
+    let steps = [(START, 0.30), (after(6.0), -0.10), (after(12.0), 0.20)];
+    world.zones[0].electricity = Some(Arc::new(PriceSeries::new(steps).unwrap()));
+    world.pools[1].count = 0;
+    let outcome = run(&world, json!("default-scheduler"));
+    // The pod: 0.05 kW x (1 h x 0.30 - 1 h x 0.10) = 0.01 USD.
+    close(outcome.pods[0].electricity.get(), 0.01);
+    // The idle node: 0.1 kW x (6 x 0.30 - 6 x 0.10 + 12 x 0.20) = 0.36 USD.
+    close(outcome.zones[0].electricity.get(), 0.37);
+    // Capacity is apart: 0.4 USD/h x 1/4 x 2 h. The other zone has no price.
+    close(outcome.zones[0].cost.get(), 0.2);
+    close(outcome.zones[1].electricity.get(), 0.0);
 }
 
 #[test]

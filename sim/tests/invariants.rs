@@ -5,16 +5,18 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 
 use carbon_kube_core::forecast::ForecastModel;
+use carbon_kube_core::power::{Curve, Shape};
+use carbon_kube_core::price::PriceSeries;
 use carbon_kube_core::view::{NodeView, PodView};
-use carbon_kube_core::{Bytes, Span, Time};
+use carbon_kube_core::{Bytes, Span, Time, Watts};
 use carbon_kube_policies::cycle::SCHEDULER_RETRY;
 use carbon_kube_policies::{Gate, Holding, Policy, Settings, Signal, Verdict};
 use carbon_kube_sim::engine::{self, Hooks};
-use carbon_kube_sim::outcome::{Outcome, PodState, ZoneAccount};
+use carbon_kube_sim::outcome::{IntervalRow, Outcome, PodState, ZoneAccount};
 use carbon_kube_sim::world::*;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -36,6 +38,19 @@ prop_compose! {
     }
 }
 
+fn any_curve() -> impl Strategy<Value = Curve> {
+    let watts = |value: f64| Watts::new(value).unwrap();
+    let points = prop::collection::vec(0.0..400.0f64, 2..12).prop_map(move |mut points| {
+        points.sort_by(f64::total_cmp);
+        Shape::Points(points.into_iter().map(watts).collect())
+    });
+    let shape = prop_oneof![Just(Shape::Sqrt), Just(Shape::Cubic), points];
+    (shape, any::<bool>()).prop_map(move |(shape, sleeps)| {
+        let curve = Curve::new(watts(100.0), watts(300.0), shape).unwrap();
+        if sleeps { curve.zero_when_idle() } else { curve }
+    })
+}
+
 prop_compose! {
     fn any_world()(
         grids in prop::collection::vec(prop::collection::vec(10.0..800.0f64, 24 * 14), 1..4),
@@ -49,15 +64,21 @@ prop_compose! {
         holding in prop::sample::select(vec![
             Holding::Gate, Holding::Filter { retry: SCHEDULER_RETRY },
         ]),
+        curves in prop::collection::vec(prop::option::of(any_curve()), 3),
+        prices in prop::option::of(prop::collection::vec(-0.1..0.5f64, 24)),
     ) -> World {
         pods.sort_by_key(|pod| pod.arrival);
         let names = ["US-CA", "EU-DE", "EU-FR"];
         let zones = grids.into_iter().enumerate()
             .map(|(i, values)| zone_from(names[i], START - Span::DAY * 7, Span::HOUR, values))
             .collect::<Vec<_>>();
-        let pools = zones.iter().enumerate()
+        let mut pools: Vec<_> = zones.iter().enumerate()
             .map(|(i, _)| pool(names[i], i, nodes[i]))
             .collect();
+        for (pool, curve) in pools.iter_mut().zip(curves) {
+            pool.idle = curve.as_ref().map_or(pool.idle, |curve| curve.watts(0.0));
+            pool.curve = curve;
+        }
         let mut classes = vec![class("plain"), class("pausable"), class("movable")];
         classes[1].interruptible = true;
         classes[1].checkpoint = Span::MINUTE * 3;
@@ -66,6 +87,9 @@ prop_compose! {
         classes[2].checkpoint = Span::MINUTE;
         classes[2].data = Bytes(50_000_000);
         let mut world = world(zones, pools, classes, pods);
+        let steps = |prices: Vec<f64>| (0..).map(|hour| START + Span::HOUR * hour).zip(prices);
+        world.zones[0].electricity =
+            prices.map(|prices| Arc::new(PriceSeries::new(steps(prices)).unwrap()));
         world.forecast = forecast;
         world.scheduler.control_interval = control;
         world.scheduler.holding = holding;
@@ -170,7 +194,7 @@ fn ends_once(world: &World, outcome: &Outcome, events: &[Value]) -> Result<(), T
     Ok(())
 }
 
-fn add_up(outcome: &Outcome) -> Result<(), TestCaseError> {
+fn add_up(world: &World, outcome: &Outcome) -> Result<(), TestCaseError> {
     let sum = |zone: fn(&ZoneAccount) -> f64| outcome.zones.iter().map(zone).sum::<f64>();
     let rows: f64 = outcome.intervals.iter().map(|row| row.grams).sum();
     let accounts = sum(|zone| (zone.operational + zone.idle + zone.transfer).get());
@@ -178,12 +202,25 @@ fn add_up(outcome: &Outcome) -> Result<(), TestCaseError> {
     let of_pods: f64 = outcome.pods.iter().map(|pod| (pod.operational + pod.transfer).get()).sum();
     let of_zones = sum(|zone| (zone.operational + zone.transfer).get());
     prop_assert!((of_pods - of_zones).abs() < 1e-6 * of_zones.max(1.0));
+    let paid = sum(|zone| zone.electricity.get());
+    let by_pods: f64 = outcome.pods.iter().map(|pod| pod.electricity.get()).sum();
+    prop_assert!((by_pods + idle_electricity(world, outcome) - paid).abs() < 1e-6, "{paid}");
     let shares: f64 = outcome.pods.iter().map(|pod| pod.idle_share.get()).sum();
     let idle = sum(|zone| zone.idle.get());
     prop_assert!(shares <= idle * (1.0 + 1e-9), "pods share the idle power, they don't add to it");
     let cost: f64 = outcome.pods.iter().map(|pod| pod.cost.get()).sum();
     prop_assert!((cost - sum(|zone| zone.cost.get())).abs() < 1e-6 * cost.max(1.0));
     Ok(())
+}
+
+/// The price of idle power by the rows: prices are constant within each of them.
+fn idle_electricity(world: &World, outcome: &Outcome) -> f64 {
+    let Some(prices) = &world.zones[0].electricity else {
+        return 0.0;
+    };
+    let rows: Vec<&IntervalRow> = outcome.intervals.iter().filter(|row| row.zone == 0).collect();
+    let ends = rows.iter().skip(1).map(|row| row.start).chain([outcome.end]);
+    rows.iter().zip(ends).map(|(r, end)| r.idle_watts / 1e3 * prices.integral(r.start, end)).sum()
 }
 
 /// Replays the log with a ledger per node.
@@ -231,7 +268,7 @@ proptest! {
             let (outcome, events) = logged(&world, &settings);
             ends_once(&world, &outcome, &events)?;
             prop_assert!(outcome.pods.iter().all(|pod| pod.state == PodState::Completed));
-            add_up(&outcome)?;
+            add_up(&world, &outcome)?;
         }
     }
 
@@ -241,7 +278,7 @@ proptest! {
         for settings in Settings::all() {
             let (outcome, events) = logged(&world, &settings);
             ends_once(&world, &outcome, &events)?;
-            add_up(&outcome)?;
+            add_up(&world, &outcome)?;
             nobody_is_over(&world, &events)?;
             prop_assert_eq!(logged(&world, &settings).0.digest, outcome.digest);
             for (spec, pod) in world.pods.iter().zip(&outcome.pods) {

@@ -487,3 +487,37 @@ fn one_decision_is_counted_by_two_signals() {
     let saving = summary.runs[1].beside.as_ref().unwrap().saving_percent.unwrap();
     close(saving, (1.0 - 50.0 / 30.0) * 100.0);
 }
+
+#[test]
+fn electricity_costs_what_the_meter_counts() {
+    // PUE 1 for six hours, then 3; 0.1 USD/kWh for twelve hours, then 0.3.
+    let overhead = Overhead { step: hours(6.0), factors: vec![0.5, 1.5] };
+    let prices = [(after(0.0), 0.1), (after(12.0), 0.3)];
+    let prices = carbon_kube_core::price::PriceSeries::new(prices).unwrap();
+    let zone = GridZone {
+        overhead: Some(overhead),
+        electricity: Some(std::sync::Arc::new(prices)),
+        ..flat()
+    };
+    let nodes = Pool { pue: 2.0, ..pool("ca", 0, 1) };
+    let world = world(vec![zone], vec![nodes], vec![class("job")], vec![pod(9.0, 6.0, None)]);
+    let outcome = run(&world, json!("default-scheduler"));
+    // 50 W for 3 h at PUE 3 and 0.1, 3 h at PUE 1 and 0.3.
+    close(outcome.pods[0].electricity.get(), 0.05 * (9.0 * 0.1 + 3.0 * 0.3));
+    // 100 W: 6 + 18 kWh/kW at 0.1, the same at 0.3.
+    close(outcome.zones[0].electricity.get(), 0.1 * 24.0 * (0.1 + 0.3) + 0.09);
+}
+
+#[test]
+fn replicas_on_a_curve_add_up_to_their_node() {
+    use carbon_kube_core::power::{Curve, Shape};
+    let curve = Curve::new(watts(100.0), watts(300.0), Shape::Square).unwrap();
+    let nodes = Pool { curve: Some(curve), ..pool("ca", 0, 1) };
+    let load = Load { step: hours(12.0), cores: vec![1.0, 2.0], target: 0.5, min: 1, max: 4 };
+    let web = PodClass { owner: Owner::Deployment, load: Some(load), ..class("web") };
+    let world = world(vec![flat()], vec![nodes], vec![web], vec![pod(0.0, 24.0, None); 4]);
+    let outcome = run(&world, json!("default-scheduler"));
+    // A quarter of the node busy: 200 W / 16 = 12.5 W over idle; half of it: 50 W.
+    close(outcome.zones[0].energy.get(), 2.4 + 0.0125 * 12.0 + 0.05 * 12.0);
+    close(outcome.pods.iter().map(|pod| pod.energy.get()).sum(), 0.75);
+}

@@ -201,6 +201,106 @@ const CASES: &[(Code, &str, &str)] = &[
         "      power: {idleWatts: 300, busyWatts: 100}",
     ),
     (
+        Code::MissingKey,
+        "      power: {idleWatts: 100, busyWatts: 300}",
+        "      power: {idleWatts: 100}",
+    ),
+    (
+        Code::NotOne,
+        "      power: {idleWatts: 100, busyWatts: 300}",
+        "      power: {idleWatts: 100, model: sqrt, points: [100, 200, 300]}",
+    ),
+    (
+        Code::PowerOrder,
+        "      power: {idleWatts: 100, busyWatts: 300}",
+        "      power: {points: [100, 200, 190]}",
+    ),
+    (
+        Code::PowerOrder,
+        "      power: {idleWatts: 100, busyWatts: 300}",
+        "      power: {points: [100]}",
+    ),
+    (
+        Code::UnknownKey,
+        "      power: {idleWatts: 100, busyWatts: 300}",
+        "      power: {idleWatts: 100, busyWatts: 300, exponent: 1.4, onset: 0.3}",
+    ),
+    (
+        Code::UnknownInstanceType,
+        "      power: {idleWatts: 100, busyWatts: 300}",
+        "      power: {idleWatts: 100, busyWatts: 300}\n      gpu: {model: A10O}",
+    ),
+    (
+        Code::PowerOrder,
+        "      power: {idleWatts: 100, busyWatts: 300}",
+        "      power: {idleWatts: 100, busyWatts: 300}\n      gpu: {idleWatts: 300, busyWatts: 30}",
+    ),
+    (
+        Code::MissingKey,
+        "      power: {idleWatts: 100, busyWatts: 300}",
+        "      power: {idleWatts: 100, busyWatts: 300}\n      gpu: {busyWatts: 30}",
+    ),
+    (
+        Code::MissingKey,
+        "      power: {idleWatts: 100, busyWatts: 300}",
+        "      power: {idleWatts: 100, busyWatts: 300}\n      embodied: {lifetimeYears: 5}",
+    ),
+    (
+        Code::NotOne,
+        "      power: {idleWatts: 100, busyWatts: 300}",
+        "      power: {idleWatts: 100, busyWatts: 300}\n      usdPerHour: 1\n      price: {onDemand: 2}",
+    ),
+    (
+        Code::MissingKey,
+        "      power: {idleWatts: 100, busyWatts: 300}",
+        "      power: {idleWatts: 100, busyWatts: 300}\n      price: {onDemand: 2, purchase: spot}",
+    ),
+    (
+        Code::MissingKey,
+        "      power: {idleWatts: 100, busyWatts: 300}",
+        "      power: {idleWatts: 100, busyWatts: 300}\n      instanceTable: m.csv",
+    ),
+    (
+        Code::UnknownInstanceType,
+        "      power: {idleWatts: 100, busyWatts: 300}",
+        "      instanceType: Standard_D8s_v55",
+    ),
+    (
+        Code::UnknownInstanceType,
+        "      power: {idleWatts: 100, busyWatts: 300}",
+        "      instanceType: rack1\n      instanceTable: tests/scenarios/machines.csv",
+    ),
+    (
+        Code::UnreadableTrace,
+        "      power: {idleWatts: 100, busyWatts: 300}",
+        "      instanceType: rack-1\n      instanceTable: tests/scenarios/jobs.csv",
+    ),
+    (
+        Code::PodTooLarge,
+        "      allocatable: {cpu: 16, memory: 64Gi}",
+        "      allocatable: {cpu: 500m}\n      instanceType: rack-2\n      instanceTable: tests/scenarios/machines.csv",
+    ),
+    (
+        Code::UnknownTimeZone,
+        "        source: {constant: {gramsPerKwh: 300}}",
+        "        source: {constant: {gramsPerKwh: 300}}\n        electricityPrice: {timeOfUse: {timeZone: Mars, weekdayUsdPerKwh: [0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]}}",
+    ),
+    (
+        Code::WrongLength,
+        "        source: {constant: {gramsPerKwh: 300}}",
+        "        source: {constant: {gramsPerKwh: 300}}\n        electricityPrice: {timeOfUse: {weekdayUsdPerKwh: [0.1]}}",
+    ),
+    (
+        Code::UnreadableTrace,
+        "        source: {constant: {gramsPerKwh: 300}}",
+        "        source: {constant: {gramsPerKwh: 300}}\n        electricityPrice: {file: {path: tests/scenarios/prices.csv, timeColumn: start, valueColumn: USD}}",
+    ),
+    (
+        Code::UnreadableTrace,
+        "  start: 2020-06-01T00:00:00Z\n  duration: 7d\n  grid:\n    zones:\n      - zone: US-CA",
+        "  start: 2020-06-12T00:00:00Z\n  duration: 7d\n  grid:\n    zones:\n      - zone: US-CA\n        electricityPrice: {file: {path: tests/scenarios/prices.csv, timeColumn: start, valueColumn: EUR/MWh}}",
+    ),
+    (
         Code::WorkloadSource,
         "      pods: [{duration: 1h, cpu: 1, memory: 1Gi}]",
         "      maxDelay: 1h",

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use carbon_kube_core::{MilliCpu, Span, Time};
+use carbon_kube_core::{MilliCpu, MilliGpu, Span, Time};
 use carbon_kube_sim::scenario::{self, Parsed};
 use carbon_kube_sim::world::World;
 
@@ -50,6 +50,10 @@ fn the_effective_scenario_reads_back_as_the_same_scenario_and_world() {
         with("        source: {file: {path: intensity.csv, format: columns, timeColumn: utc, valueColumn: g}}", ONE_POD)
             .replace("duration: 7d", "duration: 2d"),
         with("        source: {bundled: {signal: marginal}}", ONE_POD) + "  forecast: {kind: recorded}\n",
+        with_pool("instanceType: a2-highgpu-1g, price: {spot: 1, purchase: spot}, embodied: {server: {cpus: 1, coresPerCpu: 8, memoryGb: 64}}"),
+        with_pool("instanceType: rack-1, instanceTable: machines.csv"),
+        with_pool("allocatable: {cpu: 4, memory: 16Gi}, power: {points: [1, 2, 4]}"),
+        with("        electricityPrice: {constant: {usdPerKwh: 0.1}}", ONE_POD),
     ] {
         let first = parsed(&text);
         let effective = scenario::effective_yaml(&first.spec);
@@ -151,6 +155,99 @@ fn an_instance_type_fills_in_the_pool_and_what_is_given_wins() {
     assert!(pool.busy > pool.idle && pool.embodied_kg > 0.0);
     assert_eq!(pool.labels["node.kubernetes.io/instance-type"], "m5.4xlarge");
     assert_eq!(pool.labels["carbon-kube.io/grid-zone"], "US-CA", "the alias is resolved");
+}
+
+/// [`with`] one pod, and a pool that says these things.
+fn with_pool(pool: &str) -> String {
+    with("", ONE_POD).replace("instanceType: m5.4xlarge", pool)
+}
+
+#[test]
+fn power_has_a_model_or_points() {
+    let watts = |power: &str, utilisation: f64| {
+        let pool = format!("allocatable: {{cpu: 4, memory: 16Gi}}, power: {{{power}}}");
+        let pool = &world(&with_pool(&pool)).pools[0];
+        let ends = (pool.idle.get(), pool.busy.get());
+        (ends, pool.curve.as_ref().map(|curve| curve.watts(utilisation).get()))
+    };
+    let ends = (100.0, 300.0);
+    assert_eq!(watts("idleWatts: 100, busyWatts: 300", 0.5), (ends, None));
+    assert_eq!(watts("idleWatts: 100, busyWatts: 300, model: square", 0.5), (ends, Some(150.0)));
+    assert_eq!(watts("points: [100, 240, 300]", 0.25), (ends, Some(170.0)));
+    let sleeps = watts("idleWatts: 100, busyWatts: 300, zeroWhenIdle: true", 0.5);
+    assert_eq!(sleeps, ((0.0, 300.0), Some(200.0)));
+    // 100 + 200 x (2 x 0.5 - 0.5^1.4), with the exponent of Fan et al.
+    let mse = watts("idleWatts: 100, busyWatts: 300, model: mse", 0.5).1.unwrap();
+    assert!((mse - (300.0 - 200.0 * 0.5f64.powf(1.4))).abs() < 1e-9);
+}
+
+#[test]
+fn machines_of_three_clouds_and_of_a_users_table_fill_in_the_pool() {
+    let pool = |pool: &str| world(&with_pool(pool)).pools.remove(0);
+    let gcp = pool("instanceType: n2-standard-8");
+    assert_eq!((gcp.allocatable.cpu, gcp.allocatable.memory.0), (MilliCpu(8_000), 32 << 30));
+    assert!((gcp.idle.get() - 12.132).abs() < 1e-3 && gcp.embodied_kg > 0.0);
+    assert_eq!(pool("instanceType: Standard_E8s_v5").allocatable.memory.0, 64 << 30);
+    // One A100: 46.4 W idle beside the CPUs', and 353.6 W more at full load.
+    let gpu = pool("instanceType: a2-highgpu-1g");
+    let bare = pool("instanceType: a2-highgpu-1g, gpu: {idleWatts: 0, busyWatts: 0}");
+    assert!(((gpu.idle - bare.idle).get() - 46.4).abs() < 1e-9);
+    assert!((gpu.watts_per_gpu.get() - 353.6).abs() < 1e-9);
+    assert!(((gpu.full_power() - bare.full_power()).get() - 400.0).abs() < 1e-9);
+    // A row of the user's: 90 W and two A100 of 46.4 W; half of a server of 1,000 kg.
+    let own = pool("instanceType: rack-1, instanceTable: machines.csv");
+    assert_eq!((own.allocatable.cpu, own.allocatable.gpu), (MilliCpu(64_000), MilliGpu::whole(2)));
+    assert!((own.idle.get() - 182.8).abs() < 1e-9 && (own.embodied_kg - 500.0).abs() < 1e-9);
+    assert!((own.watts_per_gpu.get() - 353.6).abs() < 1e-9);
+}
+
+#[test]
+fn a_pool_pays_the_price_that_it_is_bought_by() {
+    let usd = |price: &str| {
+        world(&with_pool(&format!("instanceType: m5.large, {price}"))).pools[0].usd_per_hour
+    };
+    let all = "onDemand: 0.4, reserved: 0.25, spot: 0.1";
+    let paid = ["", ", purchase: onDemand", ", purchase: reserved", ", purchase: spot"]
+        .map(|purchase| usd(&format!("price: {{{all}{purchase}}}")));
+    assert_eq!(format!("{paid:?}"), "[0.4, 0.4, 0.25, 0.1]");
+    let short = [usd("usdPerHour: 2"), usd("maxPods: 30")];
+    assert_eq!(format!("{short:?}"), "[2.0, 0.0]");
+}
+
+#[test]
+fn embodied_is_a_number_or_the_parts_of_a_server() {
+    let kg = |embodied: &str| {
+        let text = with_pool(&format!("instanceType: m5.large, embodied: {{{embodied}}}"));
+        world(&text).pools[0].embodied_kg
+    };
+    let server = "server: {cpus: 2, coresPerCpu: 24, memoryGb: 358, share: 0.5}";
+    // CPUs 43.38174, memory 502.64, power supplies 145.314, board, case and assembly 222.78: half.
+    assert!((kg(server) - 457.057_87).abs() < 1e-9);
+    assert!((kg(&format!("kgCo2e: 7, {server}")) - 7.0).abs() < 1e-9);
+}
+
+#[test]
+fn electricity_has_a_price_by_zone() {
+    let price = |price: &str, hours: i64| {
+        let text = with(&format!("        electricityPrice: {{{price}}}"), ONE_POD);
+        let world = world(&text);
+        let prices = world.zones[0].electricity.clone().unwrap();
+        prices.integral(world.start, world.start + Span::HOUR * hours)
+    };
+    let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-9, "{a} is not {b}");
+    close(price("constant: {usdPerKwh: 0.1}", 24), 2.4);
+    // 17:00 to 21:00 in California are 0:00 to 4:00 UTC of the next day. The window starts there on a
+    // Sunday at 17:00, which has another price where the scenario says so.
+    let weekday = "0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0.5,0.5,0.5,0.5,0,0,0";
+    close(price(&format!("timeOfUse: {{weekdayUsdPerKwh: [{weekday}]}}"), 48), 4.0);
+    let free = ["0"; 24].join(",");
+    let weekend = format!("weekendUsdPerKwh: [{free}]");
+    close(price(&format!("timeOfUse: {{weekdayUsdPerKwh: [{weekday}], {weekend}}}"), 48), 2.0);
+    let utc = format!("timeOfUse: {{timeZone: UTC, weekdayUsdPerKwh: [{weekday}]}}");
+    close(price(&utc, 24), 2.0);
+    // 22 hours of 50 EUR/MWh at 1.1 USD, then two of -10.
+    let file = "file: {path: prices.csv, timeColumn: start, valueColumn: EUR/MWh, usdRate: 1.1}";
+    close(price(file, 24), 22.0 * 0.055 - 2.0 * 0.011);
 }
 
 #[test]

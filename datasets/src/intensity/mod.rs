@@ -156,14 +156,15 @@ fn file(
     Ok(FileRead { format, readings, label, issues })
 }
 
-type Read1 = (Format, (Readings, Ending));
+/// What came out of a file, and in which format it was.
+type Parsed = (Format, (Readings, Ending));
 
 fn of_table(
     table: Table<'_>,
     forced: Option<Format>,
     path: Option<&Path>,
     request: &Request,
-) -> Result<Read1, ReadError> {
+) -> Result<Parsed, ReadError> {
     let unknown = || ReadError::UnknownFormat { path: table.path().to_owned() };
     let format = forced.or_else(|| Format::of_table(&table)).ok_or_else(unknown)?;
     macro_rules! rule {
@@ -220,7 +221,7 @@ fn of_json(
     text: Unpacked<'_>,
     forced: Option<Format>,
     request: &Request,
-) -> Result<Read1, ReadError> {
+) -> Result<Parsed, ReadError> {
     let document = Document::new(name, table::whole(name, text, json::LIMIT_BYTES)?)?;
     let root = document.root();
     let unknown = || ReadError::UnknownFormat { path: name.to_owned() };
@@ -240,7 +241,7 @@ fn of_parquet(
     text: Unpacked<'_>,
     forced: Option<Format>,
     request: &Request,
-) -> Result<Read1, ReadError> {
+) -> Result<Parsed, ReadError> {
     let format = forced.unwrap_or(Format::Series);
     match format {
         Format::Columns | Format::Series => {

@@ -7,6 +7,7 @@
 
 mod bundled;
 mod grid_formats;
+mod power;
 mod presets;
 mod test_data;
 mod typical_year;

@@ -199,6 +199,8 @@ mod tests {
         assert!((watts(&[("rack", "a"), m5]) - 100.0).abs() < 1e-9);
         // (39.91 - 8.82) W / 4 cores x 1.5 = 11.66 W.
         assert!((watts(&[m5]) - 11.66).abs() < 0.01);
+        // Read from its name: (36.649 - 12.132) W / 4 cores x 1.5 = 9.194 W.
+        assert!((watts(&[(INSTANCE_TYPE_LABEL, "n2-standard-8")]) - 9.194).abs() < 0.001);
         // 6.5 W x 1.5.
         assert!((watts(&[("rack", "b")]) - 9.75).abs() < 1e-9);
     }

@@ -2,11 +2,12 @@
 
 use carbon_kube_core::{GramsCo2e, KilowattHours, Time, UsDollars};
 
+use super::curves::{Areas, Bill, Curves};
 use super::{RunError, Simulation};
 use crate::event::EventKind;
 use crate::outcome::{IntervalRow, Outcome, ZoneAccount};
 use crate::recorder::Recorder;
-use crate::world::{Pool, World};
+use crate::world::{PodClass, Pool, World};
 
 /// Hours of a year of 365.25 days.
 const HOURS_PER_YEAR: f64 = 8_766.0;
@@ -14,44 +15,65 @@ const HOURS_PER_YEAR: f64 = 8_766.0;
 /// What is charged while pods run.
 pub(super) struct Accounts {
     zones: Vec<ZoneAccount>,
-    /// Microwatts at the meter that a milli-CPU of each class adds in each pool.
+    /// The part of the requested CPU that the pods of each class keep busy.
+    pub(super) utilisation: Vec<f64>,
+    /// Microwatts at the meter that a milli-CPU of each class adds in each pool; none in a pool
+    /// with a curve.
     microwatts_per_milli: Vec<Vec<f64>>,
+    /// The same of a thousandth of a GPU.
+    microwatts_per_gpu: Vec<Vec<f64>>,
+    pub(super) curves: Curves,
     charged_beyond_trace: u64,
 }
 
 impl Accounts {
     pub(super) fn new(world: &World) -> Self {
+        let by_class_and_pool = |microwatts: fn(&PodClass, &Pool) -> f64| {
+            let by_pool = |class| world.pools.iter().map(|pool| microwatts(class, pool)).collect();
+            world.classes.iter().map(by_pool).collect()
+        };
         Self {
             zones: vec![ZoneAccount::default(); world.zones.len()],
-            microwatts_per_milli: world
-                .classes
-                .iter()
-                .map(|class| microwatts_per_milli(world, class.cpu_utilisation))
-                .collect(),
+            utilisation: world.classes.iter().map(|class| class.cpu_utilisation).collect(),
+            microwatts_per_milli: by_class_and_pool(|class, pool| {
+                pool.microwatts_per_milli(class.cpu_utilisation)
+            }),
+            microwatts_per_gpu: by_class_and_pool(|class, pool| {
+                pool.watts_per_gpu.get() * pool.pue * 1e3 * class.gpu_utilisation
+            }),
+            curves: Curves::new(world),
             charged_beyond_trace: 0,
         }
     }
 
     /// From now on the pods of a class keep this part of their requested CPU busy.
     pub(super) fn set_utilisation(&mut self, world: &World, class: u32, utilisation: f64) {
-        self.microwatts_per_milli[class as usize] = microwatts_per_milli(world, utilisation);
+        self.utilisation[class as usize] = utilisation;
+        let pools = world.pools.iter();
+        self.microwatts_per_milli[class as usize] =
+            pools.map(|pool| pool.microwatts_per_milli(utilisation)).collect();
     }
 
-    /// What a pod adds to the power of a node in a pool, in microwatts at the meter.
+    /// What a pod adds by itself to the power of a node in a pool, in microwatts at the meter: that
+    /// of its GPUs and, where the pool has no curve, of its CPU.
     pub(super) fn power(&self, world: &World, pod: u32, pool: u32) -> i64 {
         let spec = &world.pods[pod as usize];
-        let each = self.microwatts_per_milli[spec.class as usize][pool as usize];
-        (spec.requests.cpu.0 as f64 * each).round() as i64
+        let (class, pool) = (spec.class as usize, pool as usize);
+        let cpu = spec.requests.cpu.0 as f64 * self.microwatts_per_milli[class][pool];
+        let gpu = f64::from(spec.requests.gpu.0) * self.microwatts_per_gpu[class][pool];
+        cpu.round() as i64 + gpu.round() as i64
     }
-}
-
-/// Microwatts at the meter that a milli-CPU adds in each pool.
-fn microwatts_per_milli(world: &World, utilisation: f64) -> Vec<f64> {
-    let pools = world.pools.iter();
-    pools.map(|pool| pool.watts_per_core().get() * 1e3 * utilisation).collect()
 }
 
 impl Pool {
+    /// Microwatts at the meter that a milli-CPU of this utilisation adds; none along a curve.
+    fn microwatts_per_milli(&self, utilisation: f64) -> f64 {
+        match self.curve {
+            Some(_) => 0.0,
+            None => self.watts_per_core().get() * 1e3 * utilisation,
+        }
+    }
+
     /// Emissions of making one node, spread over its life, in grams per hour.
     fn embodied_grams_per_hour(&self) -> f64 {
         self.embodied_kg * 1_000.0 / (self.lifetime_years * HOURS_PER_YEAR)
@@ -59,12 +81,14 @@ impl Pool {
 }
 
 impl Simulation<'_> {
-    /// Charges a stay of a pod on a node, from `since` to now.
-    pub(super) fn charge(&mut self, pod: u32, pool: u32, since: Time, power: i64) {
+    /// Charges a stay of a pod on a node, from `since` to now: `power` of its own, and its part of
+    /// what the node drew along a curve.
+    pub(super) fn charge(&mut self, pod: u32, pool: u32, since: Time, power: i64, shared: Bill) {
         let spec = &self.world.pods[pod as usize];
         let node = &self.world.pools[pool as usize];
         let hours = (self.now - since).hours();
-        let area = self.carbon[node.zone].integral(since, self.now);
+        let electricity = self.world.zones[node.zone].electricity.as_deref();
+        let areas = Areas::new(since, self.now, &self.carbon[node.zone], electricity);
         let part = |used: u64, of: u64| {
             if of == 0 { 0.0 } else { used as f64 / of as f64 }
         };
@@ -72,19 +96,21 @@ impl Simulation<'_> {
         let share = cpu_share.max(part(spec.requests.memory.0, node.allocatable.memory.0));
         let workers = f64::from(self.live[pod as usize].workers);
         let (cpu_share, share) = (cpu_share * workers, share * workers);
-        let kilowatts = power as f64 / 1e9;
-        let charged_hours = self.carbon[node.zone].hours(since, self.now);
+        let mut bill = shared;
+        bill.add(power as f64 / 1e9, &areas);
         let idle_kilowatts = node.idle.get() / 1_000.0 * node.pue;
         let cost = UsDollars::from_dollars(node.usd_per_hour * share * hours);
 
         let outcome = &mut self.outcomes[pod as usize];
-        outcome.energy += KilowattHours::from_kwh(kilowatts * charged_hours);
-        outcome.operational += GramsCo2e::from_grams(kilowatts * area);
-        outcome.idle_share += GramsCo2e::from_grams(idle_kilowatts * cpu_share * area);
+        outcome.energy += bill.energy;
+        outcome.operational += bill.emitted;
+        outcome.electricity += bill.electricity;
+        outcome.idle_share += GramsCo2e::from_grams(idle_kilowatts * cpu_share * areas.intensity);
         outcome.embodied_share +=
             GramsCo2e::from_grams(node.embodied_grams_per_hour() * cpu_share * hours);
         outcome.cost += cost;
         self.accounts.zones[node.zone].cost += cost;
+        self.accounts.zones[node.zone].electricity += bill.electricity;
         if !self.carbon[node.zone].knows(since, self.now, &self.world.zones[node.zone].series) {
             self.accounts.charged_beyond_trace += 1;
         }
@@ -100,6 +126,11 @@ impl Simulation<'_> {
         for zone in [from, to] {
             let intensity = self.carbon[zone].at(self.now);
             let grams = GramsCo2e::from_grams(kwh * intensity);
+            let electricity = self.world.zones[zone].electricity.as_deref();
+            let price = electricity.map_or(0.0, |prices| prices.at(self.now));
+            let dollars = UsDollars::from_dollars(kwh * price);
+            self.accounts.zones[zone].electricity += dollars;
+            self.outcomes[pod as usize].electricity += dollars;
             self.accounts.zones[zone].transfer += grams;
             self.accounts.zones[zone].energy += KilowattHours::from_kwh(kwh);
             self.outcomes[pod as usize].transfer += grams;
@@ -130,6 +161,7 @@ impl Simulation<'_> {
             account.operational = reading.emitted;
             account.idle = reading.idle_emitted;
             account.energy += reading.energy + reading.idle_energy;
+            account.electricity += reading.idle_electricity;
             let pools = self.world.pools.iter().zip(&self.fleets);
             for (pool, fleet) in pools.filter(|(pool, _)| pool.zone == zone) {
                 account.charge_hardware(pool, fleet.node_hours(end));

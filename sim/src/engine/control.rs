@@ -129,10 +129,10 @@ fn published(view: &impl Outlook, known: Time) -> Option<Issue> {
 /// Tells the seed of forecast errors from other uses of the same numbers.
 const FORECAST_STREAM: u64 = 0x666f_7265;
 
-/// Power at the meter of a zone's nodes with every core busy, in watts.
+/// Power at the meter of a zone's nodes with every core and every GPU busy, in watts.
 fn full_power(world: &World, zone: usize) -> f64 {
     let pools = world.pools.iter().filter(|pool| pool.zone == zone);
-    pools.map(|pool| pool.busy.get() * pool.pue * f64::from(pool.count)).sum()
+    pools.map(|pool| pool.full_power().get() * pool.pue * f64::from(pool.count)).sum()
 }
 
 impl Gauge {

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! A file per box: `control` looks at the grid once per interval, `gate` holds and releases,
-//! `scheduling` finds nodes, `running` starts, pauses, moves and ends, `accounts` charges. Power,
+//! `scheduling` finds nodes, `running` starts, pauses, moves and ends, `accounts` charges, with
+//! `curves` for nodes whose power is no straight line. Power,
 //! and so emissions, change only at events: the cost of a run does not depend on the step of the
 //! trace.
 //!
@@ -29,6 +30,7 @@ mod accounts;
 mod autoscaling;
 mod budgets;
 mod control;
+mod curves;
 mod eviction;
 mod fleet;
 mod gate;
@@ -308,7 +310,8 @@ impl<'w> Simulation<'w> {
             .map(|zone| {
                 let idle = world.idle_microwatts(zone);
                 let interval = world.accounting.report_interval;
-                Meter::new(zone as u32, world.start, interval, idle, &carbon[zone])
+                let prices = world.zones[zone].electricity.clone();
+                Meter::new(zone as u32, world.start, interval, idle, prices, &carbon[zone])
             })
             .collect();
         let classes: Vec<ClassInfo> =

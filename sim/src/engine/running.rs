@@ -77,15 +77,17 @@ impl Simulation<'_> {
     /// A running pod's power is metered from now on.
     pub(super) fn draw(&mut self, pod: u32) {
         let (zone, power) = self.drawn(pod);
-        self.meters[zone].add(self.now, power, &self.carbon[zone]);
+        let shared = self.join_curve(pod);
+        self.meters[zone].add(self.now, power + shared, &self.carbon[zone]);
     }
 
     /// Charges what a running pod drew and did since it was charged last.
     pub(super) fn stop_drawing(&mut self, pod: u32) {
         let (zone, power) = self.drawn(pod);
-        self.meters[zone].remove(self.now, power, &self.carbon[zone]);
+        let (shared, bill) = self.leave_curve(pod);
+        self.meters[zone].remove(self.now, power + shared, &self.carbon[zone]);
         let Live { pool, since, .. } = self.live[pod as usize];
-        self.charge(pod, pool, since, power);
+        self.charge(pod, pool, since, power, bill);
         let (restored, worked) = self.progress(pod);
         let speed = self.world.pools[pool as usize].speed;
         let slowed = (self.now - since - restored).millis() as f64 * (1.0 - speed);
@@ -96,7 +98,7 @@ impl Simulation<'_> {
         live.since = self.now;
     }
 
-    /// Zone and power at the meter of a running pod, in microwatts.
+    /// Zone of a running pod, and what it draws by itself at the meter, in microwatts.
     fn drawn(&self, pod: u32) -> (usize, i64) {
         let live = &self.live[pod as usize];
         let power = self.accounts.power(self.world, pod, live.pool) * i64::from(live.workers);

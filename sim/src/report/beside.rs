@@ -53,7 +53,13 @@ pub(super) fn count(world: &World, outcomes: &[&Outcome]) -> Vec<Option<Beside>>
 
 fn carbon(zone: &GridZone, world: &World) -> Option<Carbon> {
     let series = zone.beside.clone()?;
-    let second = GridZone { series, overhead: None, beside: None, zone: zone.zone.clone() };
+    let second = GridZone {
+        series,
+        overhead: None,
+        beside: None,
+        electricity: None,
+        zone: zone.zone.clone(),
+    };
     Some(Carbon::new(&second, world.start, world.end))
 }
 

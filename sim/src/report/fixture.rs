@@ -69,7 +69,7 @@ fn world(zones: usize, hours: usize) -> World {
         };
         let values = (0..hours.max(1)).map(|hour| Some(intensity(i, hour as f64)));
         let series = IntensitySeries::new(label, at(0.0), Span::HOUR, values).unwrap();
-        GridZone { zone, series: Arc::new(series), overhead: None, beside: None }
+        GridZone { zone, series: Arc::new(series), overhead: None, beside: None, electricity: None }
     };
     let pool = |i: usize| Pool {
         name: format!("pool-{i}"),
@@ -81,6 +81,8 @@ fn world(zones: usize, hours: usize) -> World {
         taints: Vec::new(),
         idle: watts(100.0),
         busy: watts(300.0),
+        curve: None,
+        watts_per_gpu: Watts::ZERO,
         pue: 1.0,
         embodied_kg: 1_000.0,
         lifetime_years: 4.0,
@@ -101,6 +103,7 @@ fn world(zones: usize, hours: usize) -> World {
         checkpoint: Span::ZERO,
         data: Bytes(0),
         cpu_utilisation: 1.0,
+        gpu_utilisation: 1.0,
         speedup: vec![1.0],
         rules: PodRules::default(),
         disruption: Disruption::default(),
@@ -187,6 +190,7 @@ pub(super) fn tiny() -> (World, Vec<Outcome>) {
         energy: KilowattHours::from_kwh(kwh),
         cost: UsDollars::from_dollars(usd),
         node_hours: 4.0,
+        electricity: UsDollars::ZERO,
     };
     let done = |start: f64, finish: f64, pool: u32, operational: f64| PodOutcome {
         state: PodState::Completed,

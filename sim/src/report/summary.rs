@@ -91,6 +91,10 @@ pub struct Run {
     /// Core-hours of services' load that their replicas could not serve. Left out where it is zero.
     #[serde(default, skip_serializing_if = "is_nothing")]
     pub unserved_core_hours: f64,
+    /// The price of `energyKwh`, in US dollars. No part of `costUsd`: who rents capacity pays for
+    /// power with it. Left out where electricity has no price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub electricity_usd: Option<f64>,
     /// Events handled.
     pub events: u64,
     /// Hash of the event log: 32 hexadecimal digits.
@@ -229,6 +233,11 @@ fn run(world: &World, outcome: &Outcome, reference: f64, is_reference: bool) -> 
         cost_usd: total(outcome, |account| account.cost.get()),
         node_hours: total(outcome, |account| account.node_hours),
         unserved_core_hours: outcome.unserved_core_hours,
+        electricity_usd: world
+            .zones
+            .iter()
+            .any(|zone| zone.electricity.is_some())
+            .then(|| total(outcome, |account| account.electricity.get())),
         events: outcome.events,
         digest: format!("{:032x}", outcome.digest),
         charged_beyond_trace: outcome.charged_beyond_trace,

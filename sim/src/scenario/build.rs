@@ -2,7 +2,9 @@
 //! only the data can tell.
 
 mod intensity;
+mod machines;
 mod pods;
+mod prices;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,10 +18,8 @@ use carbon_kube_policies::cycle::SCHEDULER_RETRY;
 use super::Parsed;
 use super::cluster;
 use super::diagnostic::{Code, Diagnostic, Report};
-use super::spec::{
-    self, Forecast, ForecastKind, ScoringStrategy, ScoringType, Source, Spec, ZoneName,
-};
-use crate::world::{AccountingSettings, Pod, Pool, SchedulerSettings, Scoring, World};
+use super::spec::{self, Forecast, ForecastKind, ScoringStrategy, ScoringType, Source, Spec};
+use crate::world::{AccountingSettings, Pod, SchedulerSettings, Scoring, World};
 
 /// How far modelled and constant intensities reach beyond the window: before it for the policies'
 /// look back at the trailing week, after it for work that ends late.
@@ -37,7 +37,7 @@ pub fn build(parsed: &Parsed, base_dir: &Path) -> Result<World, Vec<Diagnostic>>
     let spec = &parsed.spec.spec;
     let mut report = Report::new(&parsed.file).with_tree(&parsed.tree);
     let end = spec.start.0 + spec.duration.0;
-    let pools = pools(spec);
+    let pools = machines::pools(spec, base_dir, &mut report);
     let pods = pods::read(spec, &pools, base_dir, &mut report);
     let covered = Covered {
         start: spec.start.0,
@@ -87,13 +87,6 @@ fn tail(pods: &[Pod], end: Time) -> Span {
     let last = pods.iter().map(latest).max().unwrap_or(end).max(end);
     let millis = last.millis().saturating_sub(end.millis());
     Span::from_millis(millis).min(LONGEST_TAIL)
-}
-
-/// The pools; the check of the scenario has seen to it that each is complete and its zone known.
-fn pools(spec: &Spec) -> Vec<Pool> {
-    let zone = |name: &ZoneName| spec.grid.zones.iter().position(|zone| zone.zone == *name);
-    let pools = spec.node_pools.iter();
-    pools.filter_map(|pool| cluster::pool(pool, zone(&pool.zone)?)).collect()
 }
 
 fn forecast(spec: &Spec, recorded: RecordedForecasts, report: &mut Report<'_>) -> ForecastModel {

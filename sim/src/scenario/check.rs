@@ -8,6 +8,8 @@ mod neighbours;
 mod pools;
 mod workloads;
 
+pub(super) use workloads::rooms;
+
 use carbon_kube_core::Span;
 use carbon_kube_policies::Settings;
 

@@ -3,10 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use carbon_kube_core::{Bytes, MilliCpu, MilliGpu, Watts};
+use carbon_kube_core::power::{Curve, CurveError, Shape};
+use carbon_kube_core::{Bytes, MilliCpu, MilliGpu, Watts, embodied};
 
 use super::rules;
-use super::spec::{self, NodePool, PodEntry, PodTemplate, Workload, WorkloadKind};
+use super::spec::{
+    self, NodePool, PodEntry, PodTemplate, Power, PowerModel, Workload, WorkloadKind,
+};
 use crate::world::{
     Affinity, Autoscaling, Operator, Outage, OutageKind, Owner, PodClass, Pool, Requirement,
     Resources, Taint, TaintEffect, Toleration,
@@ -17,9 +20,14 @@ pub(super) const GRID_ZONE: &str = "carbon-kube.io/grid-zone";
 
 /// The pool; `None` where capacity or power is missing.
 pub(super) fn pool(pool: &NodePool, zone: usize) -> Option<Pool> {
-    let power = pool.power.as_ref()?;
-    let idle = Watts::new(power.idle_watts)?;
+    let curve = curve(pool.power.as_ref()?)?.ok()?;
+    let gpus = pool.allocatable.gpu.unwrap_or(0);
+    let gpu = pool.gpu.clone().unwrap_or_default();
+    let gpu_idle = Watts::new(gpu.idle_watts.unwrap_or(0.0))?;
+    let gpu_busy = Watts::new(gpu.busy_watts.unwrap_or(0.0))?;
+    let idle = curve.watts(0.0) + gpu_idle * f64::from(gpus);
     let embodied = pool.embodied.as_ref();
+    let paid = pool.price.as_ref().and_then(|price| price.paid().0);
     Some(Pool {
         name: pool.name.clone(),
         zone,
@@ -27,17 +35,19 @@ pub(super) fn pool(pool: &NodePool, zone: usize) -> Option<Pool> {
         allocatable: Resources {
             cpu: pool.allocatable.cpu.as_ref()?.0,
             memory: pool.allocatable.memory.as_ref()?.0,
-            gpu: MilliGpu::whole(pool.allocatable.gpu.unwrap_or(0)),
+            gpu: MilliGpu::whole(gpus),
         },
         max_pods: pool.max_pods,
         labels: labels(pool),
         taints: pool.taints.iter().map(taint).collect(),
         idle,
-        busy: Watts::new(power.busy_watts)?,
+        busy: curve.watts(1.0) + gpu_idle * f64::from(gpus),
+        curve: Some(curve).filter(|curve| !curve.is_line()),
+        watts_per_gpu: gpu_busy - gpu_idle,
         pue: pool.pue.unwrap_or(spec::USUAL_PUE),
-        embodied_kg: embodied.map_or(0.0, |embodied| embodied.kg_co2e),
+        embodied_kg: embodied.and_then(|embodied| embodied.kg_co2e).unwrap_or(0.0),
         lifetime_years: embodied.map_or(spec::LIFETIME_YEARS, |embodied| embodied.lifetime_years),
-        usd_per_hour: pool.usd_per_hour,
+        usd_per_hour: paid.unwrap_or(pool.usd_per_hour),
         speed: pool.speed,
         autoscaling: pool.autoscaling.as_ref().map(|scaling| Autoscaling {
             min: scaling.min,
@@ -62,6 +72,55 @@ fn outages(pool: &NodePool) -> Vec<Outage> {
         away: spot.replaced_after.0,
     });
     failures.into_iter().chain(spot).collect()
+}
+
+/// The curve from CPU use to watts; `None` where its ends are missing.
+pub(super) fn curve(power: &Power) -> Option<Result<Curve, CurveError>> {
+    let watts = |value: Option<f64>| Watts::new(value?);
+    let points = || power.points.iter().map(|&point| watts(Some(point))).collect::<Option<_>>();
+    let (idle, busy, shape) = if power.points.is_empty() {
+        (watts(power.idle_watts)?, watts(power.busy_watts)?, shape(power))
+    } else {
+        (Watts::ZERO, Watts::ZERO, Shape::Points(points()?))
+    };
+    let curve = Curve::new(idle, busy, shape);
+    Some(if power.zero_when_idle { curve.map(Curve::zero_when_idle) } else { curve })
+}
+
+/// What Fan et al. found for their servers.
+const MSE_EXPONENT: f64 = 1.4;
+/// OpenDC's default.
+const ASYMPTOTIC_ONSET: f64 = 0.3;
+
+fn shape(power: &Power) -> Shape {
+    let onset = power.onset.unwrap_or(ASYMPTOTIC_ONSET);
+    match power.model {
+        PowerModel::Linear => Shape::Linear,
+        PowerModel::Sqrt => Shape::Sqrt,
+        PowerModel::Square => Shape::Square,
+        PowerModel::Cubic => Shape::Cubic,
+        PowerModel::Mse => Shape::Mse { exponent: power.exponent.unwrap_or(MSE_EXPONENT) },
+        PowerModel::Asymptotic => Shape::Asymptotic { onset, dvfs: false },
+        PowerModel::AsymptoticDvfs => Shape::Asymptotic { onset, dvfs: true },
+    }
+}
+
+/// The node's part of making a server of these parts, in kg CO2e.
+pub(super) fn server_kg(server: &spec::Server) -> f64 {
+    let whole = embodied::Server {
+        cpus: server.cpus,
+        cores_per_cpu: server.cores_per_cpu,
+        die_cm2_per_core: server.die_cm2_per_core,
+        memory_gb: server.memory_gb,
+        memory_modules: server.memory_modules,
+        ssds: server.ssds,
+        ssd_gb: server.ssd_gb,
+        hdds: server.hdds,
+        gpus: server.gpus,
+        gpu_kg: server.gpu_kg_co2e,
+        power_supplies: server.power_supplies,
+    };
+    whole.kg_co2e() * server.share
 }
 
 /// The labels of the pool's nodes: its own, and those that a cloud's kubelet would set.
@@ -109,6 +168,7 @@ pub(super) fn class(workload: &Workload) -> PodClass {
         checkpoint: workload.checkpoint.0,
         data: workload.data_size.0,
         cpu_utilisation: workload.cpu_utilisation,
+        gpu_utilisation: workload.gpu_utilisation,
         speedup: workload.speedup.clone(),
         rules: rules::rules(&template),
         disruption: rules::disruption(workload),

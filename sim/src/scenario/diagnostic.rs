@@ -330,14 +330,16 @@ codes! {
         "A label value has at most 63 characters of letters, digits, `-`, `_` and `.`; `In` and `NotIn` \
          need values, `Exists` and `DoesNotExist` have none, `Gt` and `Lt` one whole number; a toleration \
          without a key has the operator `Exists`; a preference has a weight of 1 to 100.";
-    UnknownInstanceType = 23, "An instance type that the compiled-in table lacks",
-        "Give `allocatable` and `power` yourself, or use a type that the table has. The table is \
-         `core/data/`, with a source for each row.";
+    UnknownInstanceType = 23, "An instance type or a GPU model that no table has",
+        "Give `allocatable` and `power` (or the watts of `gpu`) yourself, use a type that the compiled-in \
+         tables have (`core/data/`, with their sources), or bring a table of your own with \
+         `instanceTable` (`docs/power.md`).";
     IncompletePool = 24, "A node pool without capacity or power",
         "A pool needs `allocatable.cpu`, `allocatable.memory` and `power`, or an `instanceType` that \
          brings them.";
-    PowerOrder = 25, "A node that draws less when busy than when idle",
-        "`busyWatts` is the power with every core busy and includes the idle power: at least `idleWatts`.";
+    PowerOrder = 25, "A node or GPU that draws less when busy than when idle",
+        "`busyWatts` is the power with every core busy and includes the idle power: at least `idleWatts`. \
+         Measured `points` begin with an idle node and never fall; there are at least two.";
     WorkloadSource = 26, "A workload without exactly one origin of its pods",
         "A `Job` has one of `generated`, `trace` or `pods`; a `Deployment` has `replicas`.";
     NoPoolMatches = 27, "No node pool accepts the pods of a workload",

@@ -5,13 +5,14 @@ use carbon_kube_core::zone::nearest_name;
 use carbon_kube_core::{Span, Time, power};
 use carbon_kube_policies::cycle::SCHEDULER_RETRY;
 
+use super::cluster;
 use super::diagnostic::{Code, Report};
 use super::path::shortened;
 use super::schema::{did_you_mean, quoted};
 use super::sources;
 use super::spec::{
-    Duration, Forecast, ForecastKind, Generated, Holding, NodePool, PodTemplate, Scenario,
-    USUAL_PUE, Workload, ZonePue,
+    Duration, Forecast, ForecastKind, Generated, GpuPower, Holding, NodePool, PodTemplate,
+    Scenario, USUAL_PUE, Workload, ZonePue,
 };
 
 /// Fills in defaults that depend on other fields, and reports what can't be looked up.
@@ -49,30 +50,71 @@ pub(super) fn fill(scenario: &mut Scenario, report: &mut Report<'_>) {
 }
 
 fn fill_pool(pool: &mut NodePool, path: &str, report: &mut Report<'_>) {
+    // A table of the user's is a file, and read when the world is built.
+    if pool.instance_table.is_none() {
+        fill_from_tables(pool, path, report);
+    }
+    if let Some(gpu) = &mut pool.gpu {
+        fill_gpu(gpu, path, report);
+    }
+    if let Some(embodied) = &mut pool.embodied {
+        let estimate = embodied.server.as_ref().map(cluster::server_kg);
+        embodied.kg_co2e = embodied.kg_co2e.or(estimate);
+    }
+}
+
+fn fill_from_tables(pool: &mut NodePool, path: &str, report: &mut Report<'_>) {
     let Some(name) = &pool.instance_type else {
         return;
     };
-    let Some(instance) = sources::instance(name) else {
-        // A pool that says everything itself may have any machine type; it becomes a label.
-        let complete = pool.power.is_some()
-            && pool.allocatable.cpu.is_some()
-            && pool.allocatable.memory.is_some();
-        if !complete {
-            let message = format!("nothing is known of the instance type `{}`", shortened(name));
-            let near = did_you_mean(power::nearest(name));
-            let otherwise = || "give `allocatable` and `power` yourself".to_owned();
-            report
-                .error(Code::UnknownInstanceType, &format!("{path}.instanceType"), message)
-                .hint(near.unwrap_or_else(otherwise));
-        }
+    if let Some(instance) = sources::instance(name) {
+        fill_from_instance(pool, instance);
         return;
-    };
+    }
+    // A pool that says everything itself may have any machine type; it becomes a label.
+    let complete =
+        pool.power.is_some() && pool.allocatable.cpu.is_some() && pool.allocatable.memory.is_some();
+    if !complete {
+        let message = format!("nothing is known of the instance type `{}`", shortened(name));
+        let near = did_you_mean(power::nearest(name));
+        let otherwise = || "give `allocatable` and `power` yourself".to_owned();
+        report
+            .error(Code::UnknownInstanceType, &format!("{path}.instanceType"), message)
+            .hint(near.unwrap_or_else(otherwise));
+    }
+}
+
+/// What the pool does not say itself is that of the instance.
+pub(super) fn fill_from_instance(pool: &mut NodePool, instance: sources::Instance) {
     let own = &mut pool.allocatable;
     own.cpu = own.cpu.take().or(instance.allocatable.cpu);
     own.memory = own.memory.take().or(instance.allocatable.memory);
     own.gpu = own.gpu.or(instance.allocatable.gpu);
     pool.power = pool.power.take().or(Some(instance.power));
+    let has_gpus = own.gpu.is_some_and(|count| count > 0);
+    pool.gpu = pool.gpu.take().or(instance.gpu.filter(|_| has_gpus));
     pool.embodied = pool.embodied.take().or(instance.embodied);
+}
+
+fn fill_gpu(gpu: &mut GpuPower, path: &str, report: &mut Report<'_>) {
+    let both = gpu.idle_watts.is_some() && gpu.busy_watts.is_some();
+    let Some(model) = gpu.model.as_deref().filter(|_| !both) else {
+        return;
+    };
+    match sources::gpu_power(model) {
+        Some(known) => {
+            gpu.idle_watts = gpu.idle_watts.or(known.idle_watts);
+            gpu.busy_watts = gpu.busy_watts.or(known.busy_watts);
+        }
+        None => {
+            let message = format!("nothing is known of the GPU model `{}`", shortened(model));
+            let near = did_you_mean(power::gpu::nearest(model));
+            let otherwise = || "give `idleWatts` and `busyWatts` yourself".to_owned();
+            report
+                .error(Code::UnknownInstanceType, &format!("{path}.gpu.model"), message)
+                .hint(near.unwrap_or_else(otherwise));
+        }
+    }
 }
 
 const PREFIX: &str = "carbon-kube.io/";

@@ -1,37 +1,60 @@
 //! What a scenario takes from compiled-in tables and bundled data, in the scenario's own words.
 
+use carbon_kube_core::power::{self, gpu};
 use carbon_kube_core::zone::Clock;
-use carbon_kube_core::{Bytes, MilliCpu, Time, Zone, power};
+use carbon_kube_core::{Bytes, MilliCpu, Time, Zone};
 use carbon_kube_datasets::bundled;
 use carbon_kube_datasets::workload::{generated, presets};
 
 use super::spec::{
-    Bundled, CpuQuantity, Duration, DurationModel, Embodied, Generated, MemoryQuantity, Modelled,
-    Power, ResourceAmounts, Shape, Signal, Source,
+    Bundled, CpuQuantity, Duration, DurationModel, Embodied, Generated, GpuPower, MemoryQuantity,
+    Modelled, Power, ResourceAmounts, Shape, Signal, Source,
 };
 
 /// What an instance type brings.
 pub(super) struct Instance {
     pub allocatable: ResourceAmounts,
     pub power: Power,
+    pub gpu: Option<GpuPower>,
     pub embodied: Option<Embodied>,
 }
 
-/// The row of the table; `None` for a type that it lacks.
+/// What the compiled-in tables know of a type; `None` where they lack it.
 pub(super) fn instance(name: &str) -> Option<Instance> {
-    const GIB: f64 = 1_073_741_824.0;
-    let row = power::instance(name)?;
-    Some(Instance {
-        allocatable: ResourceAmounts {
-            cpu: Some(CpuQuantity(MilliCpu(u64::from(row.vcpu) * 1_000))),
-            memory: Some(MemoryQuantity(Bytes((row.memory_gib * GIB) as u64))),
-            gpu: Some(row.gpu),
-        },
-        power: Power { idle_watts: row.idle_watts.get(), busy_watts: row.busy_watts.get() },
-        embodied: Some(Embodied {
-            kg_co2e: row.embodied_kg(),
-            lifetime_years: super::spec::LIFETIME_YEARS,
-        }),
+    power::instance(name).map(|row| row.into())
+}
+
+impl From<power::Instance> for Instance {
+    fn from(row: power::Instance) -> Self {
+        const GIB: f64 = 1_073_741_824.0;
+        Self {
+            allocatable: ResourceAmounts {
+                cpu: Some(CpuQuantity(MilliCpu(u64::from(row.vcpu) * 1_000))),
+                memory: Some(MemoryQuantity(Bytes((row.memory_gib * GIB) as u64))),
+                gpu: Some(row.gpu),
+            },
+            power: Power {
+                idle_watts: Some(row.idle_watts.get()),
+                busy_watts: Some(row.busy_watts.get()),
+                ..Default::default()
+            },
+            gpu: row.gpu_model.as_deref().and_then(gpu_power),
+            embodied: (row.server_embodied_kg > 0.0).then(|| Embodied {
+                kg_co2e: Some(row.embodied_kg()),
+                server: None,
+                lifetime_years: super::spec::LIFETIME_YEARS,
+            }),
+        }
+    }
+}
+
+/// The watts of a GPU model; `None` for one that the table lacks.
+pub(super) fn gpu_power(model: &str) -> Option<GpuPower> {
+    let row = gpu::find(model)?;
+    Some(GpuPower {
+        model: Some(row.model.clone()),
+        idle_watts: Some(row.idle_watts.get()),
+        busy_watts: Some(row.busy_watts.get()),
     })
 }
 

@@ -5,6 +5,7 @@ mod cluster;
 mod grid;
 mod lifecycle;
 mod neighbours;
+mod power;
 mod quantity;
 mod service;
 mod template;
@@ -15,17 +16,19 @@ use carbon_kube_policies::baselines::DefaultScheduler;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use cluster::{Embodied, NodePool, Power, ResourceAmounts, Taint, TaintEffect};
-pub(super) use cluster::{LIFETIME_YEARS, USUAL_PUE};
+pub(super) use cluster::USUAL_PUE;
+pub use cluster::{NodePool, ResourceAmounts, Taint, TaintEffect};
 pub use grid::{
-    Bundled, Constant, FactorSet, Grid, GridZone, IntensityFile, IntensityUnit, Modelled, Signal,
-    Source, Steps, ZonePue,
+    Bundled, Constant, ConstantPrice, ElectricityPrice, FactorSet, Grid, GridZone, IntensityFile,
+    IntensityUnit, Modelled, PriceFile, PriceUnit, Signal, Source, Steps, TimeOfUse, ZonePue,
 };
 pub use lifecycle::{Autoscaling, Failures, Spot};
 pub use neighbours::{
     LabelSelector, PodAffinity, PodAffinityTerm, TopologySpreadConstraint, WeightedPodAffinityTerm,
     WhenUnsatisfiable,
 };
+pub(super) use power::LIFETIME_YEARS;
+pub use power::{Embodied, GpuPower, NodePrice, Power, PowerModel, Purchase, Server};
 pub use quantity::{CpuQuantity, Duration, FileFormat, Gaps, Instant, MemoryQuantity, ZoneName};
 pub use service::{DisruptionBudget, Load};
 pub use template::{

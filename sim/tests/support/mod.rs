@@ -51,7 +51,7 @@ pub fn zone_from(
         source: "test".into(),
     };
     let series = IntensitySeries::new(label, start, step, values.into_iter().map(Some)).unwrap();
-    GridZone { zone, series: Arc::new(series), overhead: None, beside: None }
+    GridZone { zone, series: Arc::new(series), overhead: None, beside: None, electricity: None }
 }
 
 /// Nodes of 4 cores and 16 GiB, 100 W idle and 300 W busy, no overhead: 50 W per busy core.
@@ -66,6 +66,8 @@ pub fn pool(name: &str, zone: usize, count: u32) -> Pool {
         taints: Vec::new(),
         idle: Watts::new(100.0).unwrap(),
         busy: Watts::new(300.0).unwrap(),
+        curve: None,
+        watts_per_gpu: Watts::ZERO,
         pue: 1.0,
         embodied_kg: 0.0,
         lifetime_years: 4.0,
@@ -97,6 +99,7 @@ pub fn class(name: &str) -> PodClass {
         checkpoint: Span::ZERO,
         data: Bytes(0),
         cpu_utilisation: 1.0,
+        gpu_utilisation: 1.0,
         speedup: vec![1.0],
         rules: PodRules::default(),
         disruption: Disruption::default(),

@@ -13,7 +13,7 @@ use carbon_kube_datasets::bundled;
 use carbon_kube_datasets::intensity::columns::{self, Columns};
 use carbon_kube_datasets::intensity::{self, Import, Request};
 
-use super::Covered;
+use super::{Covered, prices};
 use crate::scenario::diagnostic::{Code, Report};
 use crate::scenario::schema::quoted;
 use crate::scenario::spec::{self, Grid, IntensityFile, IntensityUnit, Source, ZonePue};
@@ -94,11 +94,15 @@ pub(super) fn read(
         let series = series.and_then(|series| covering(series, name, covered));
         let series = or_report("source", series);
         let beside = beside.and_then(|series| or_report("beside", series));
+        let path = format!("spec.grid.zones[{i}].electricityPrice");
+        let price = zone.electricity_price.as_ref();
+        let electricity = prices::read(price, name, &path, covered, base_dir, report);
         read.zones.extend(series.map(|series| GridZone {
             zone: name.clone(),
             series,
             overhead: zone.pue.as_ref().map(overhead),
             beside,
+            electricity,
         }));
     }
     comparable(&read.zones, grid, report);

@@ -6,7 +6,7 @@ use carbon_kube_datasets::intensity::Format;
 
 use super::names;
 use crate::scenario::diagnostic::{Code, Report};
-use crate::scenario::spec::{Grid, IntensityFile, Source};
+use crate::scenario::spec::{ElectricityPrice, Grid, IntensityFile, Source};
 
 /// The most values of one zone: 20 years of minutes.
 const MOST_STEPS: i64 = 12_000_000;
@@ -40,6 +40,12 @@ pub(super) fn check(grid: &Grid, duration: &Span, report: &mut Report<'_>) {
                 }
             }
             _ => {}
+        }
+        if let Some(ElectricityPrice::TimeOfUse(hours)) = &zone.electricity_price
+            && let Some(name) = &hours.time_zone
+        {
+            let path = format!("spec.grid.zones[{i}].electricityPrice.timeOfUse.timeZone");
+            names::time_zone(name, &path, report);
         }
     }
 }

@@ -90,3 +90,13 @@ fn is_label_word(word: &str) -> bool {
         && word.bytes().all(inner)
         && ends.into_iter().flatten().all(|b| b.is_ascii_alphanumeric())
 }
+
+/// Reports a time zone that the compiled-in database lacks.
+pub(super) fn time_zone(name: &str, path: &str, report: &mut Report<'_>) {
+    if crate::scenario::sources::clock(name).is_none() {
+        let message = format!("`{}` is no IANA time zone", shortened(name));
+        report
+            .error(Code::UnknownTimeZone, path, message)
+            .hint("write `Europe/Berlin`, `America/Los_Angeles` or `UTC`");
+    }
+}

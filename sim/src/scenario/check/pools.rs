@@ -1,13 +1,14 @@
 //! Node pools.
 
 use carbon_kube_core::Span;
+use carbon_kube_core::power::CurveError;
 use carbon_kube_core::zone::nearest_name;
 
 use super::names;
-use crate::scenario::cluster::GRID_ZONE;
+use crate::scenario::cluster::{self, GRID_ZONE};
 use crate::scenario::diagnostic::{Code, Report};
 use crate::scenario::schema::{did_you_mean, quoted};
-use crate::scenario::spec::{NodePool, Spec, ZonePue};
+use crate::scenario::spec::{NodePool, Power, PowerModel, Spec, ZonePue};
 
 pub(super) fn check(spec: &Spec, report: &mut Report<'_>) {
     let pool_names = spec.node_pools.iter().map(|pool| pool.name.as_str());
@@ -22,6 +23,10 @@ pub(super) fn check(spec: &Spec, report: &mut Report<'_>) {
         count(pool, &path, report);
         one_pue(pool, spec, &path, report);
         away(pool, &path, report);
+        gpu(pool, &path, report);
+        embodied(pool, &path, report);
+        price(pool, &path, report);
+        table(pool, &path, report);
         labels(pool, &path, report);
     }
 }
@@ -65,16 +70,114 @@ fn complete(pool: &NodePool, path: &str, report: &mut Report<'_>) {
 }
 
 fn power(pool: &NodePool, path: &str, report: &mut Report<'_>) {
-    let Some(power) = pool.power.as_ref().filter(|p| p.busy_watts < p.idle_watts) else {
-        return;
-    };
-    let message = format!(
-        "a busy node draws {} W, less than the {} W of an idle one",
-        power.busy_watts, power.idle_watts
-    );
-    report
-        .error(Code::PowerOrder, &format!("{path}.power.busyWatts"), message)
-        .hint("`busyWatts` includes the idle power");
+    let path = format!("{path}.power");
+    if let Some(power) = &pool.power {
+        ends(power, &path, report);
+        parameters(power, &path, report);
+        if let Some(Err(error)) = cluster::curve(power) {
+            let key = match error {
+                CurveError::Order { .. } => "busyWatts",
+                CurveError::Exponent(_) => "exponent",
+                CurveError::Onset(_) => "onset",
+                CurveError::TooFewPoints | CurveError::Falls { .. } => "points",
+            };
+            report
+                .error(Code::PowerOrder, &format!("{path}.{key}"), error.to_string())
+                .hint("`busyWatts` includes the idle power, and power never falls with use");
+        }
+    }
+}
+
+/// Either both ends or points.
+fn ends(power: &Power, path: &str, report: &mut Report<'_>) {
+    for (key, value) in [("idleWatts", power.idle_watts), ("busyWatts", power.busy_watts)] {
+        let path = format!("{path}.{key}");
+        if power.points.is_empty() && value.is_none() {
+            report
+                .error(Code::MissingKey, &path, format!("the required key `{key}` is missing"))
+                .hint("or give measured `points`");
+        } else if !power.points.is_empty() && value.is_some() {
+            let message = "the first and the last of `points` say that already";
+            report.error(Code::NotOne, &path, message).hint("leave it out");
+        }
+    }
+}
+
+/// A parameter of another model would be silently ignored.
+fn parameters(power: &Power, path: &str, report: &mut Report<'_>) {
+    let flattens = matches!(power.model, PowerModel::Asymptotic | PowerModel::AsymptoticDvfs);
+    for (key, given, used, by) in [
+        ("exponent", power.exponent, power.model == PowerModel::Mse, "mse"),
+        ("onset", power.onset, flattens, "asymptotic"),
+    ] {
+        if given.is_some() && !used {
+            let message = format!("only `model: {by}` has a use for this key");
+            report.error(Code::UnknownKey, &format!("{path}.{key}"), message);
+        }
+    }
+    if !power.points.is_empty() && power.model != PowerModel::Linear {
+        let message = "`points` are a curve already";
+        report.error(Code::NotOne, &format!("{path}.model"), message).hint("leave it out");
+    }
+}
+
+fn gpu(pool: &NodePool, path: &str, report: &mut Report<'_>) {
+    let Some(gpu) = &pool.gpu else { return };
+    match (gpu.idle_watts, gpu.busy_watts) {
+        (Some(idle), Some(busy)) if busy < idle => {
+            let message =
+                format!("a busy GPU draws {busy} W, less than the {idle} W of an idle one");
+            report
+                .error(Code::PowerOrder, &format!("{path}.gpu.busyWatts"), message)
+                .hint("`busyWatts` includes the idle power");
+        }
+        (Some(_), Some(_)) => {}
+        // A model that nobody knows has been reported already.
+        _ if gpu.model.is_some() => {}
+        _ => {
+            let message = "a GPU needs a `model`, or both `idleWatts` and `busyWatts`";
+            report.error(Code::MissingKey, &format!("{path}.gpu"), message);
+        }
+    }
+    if pool.instance_table.is_none() && pool.allocatable.gpu.unwrap_or(0) == 0 {
+        let message = "the pool has no GPUs that could draw power";
+        report
+            .warning(Code::IgnoredKey, &format!("{path}.gpu"), message)
+            .hint("say how many with `allocatable: {gpu: 8}`");
+    }
+}
+
+fn embodied(pool: &NodePool, path: &str, report: &mut Report<'_>) {
+    if pool.embodied.as_ref().is_some_and(|embodied| embodied.kg_co2e.is_none()) {
+        report
+            .error(
+                Code::MissingKey,
+                &format!("{path}.embodied.kgCo2e"),
+                "the required key `kgCo2e` is missing",
+            )
+            .hint("or say what the `server` is made of");
+    }
+}
+
+fn price(pool: &NodePool, path: &str, report: &mut Report<'_>) {
+    let Some(price) = &pool.price else { return };
+    if pool.usd_per_hour > 0.0 {
+        let message = "the pool has a `price` already";
+        report
+            .error(Code::NotOne, &format!("{path}.usdPerHour"), message)
+            .hint("leave one of the two out");
+    }
+    if let (None, key) = price.paid() {
+        let message = format!("the pool is bought by this price, which is missing: `{key}`");
+        report.error(Code::MissingKey, &format!("{path}.price.{key}"), message);
+    }
+}
+
+fn table(pool: &NodePool, path: &str, report: &mut Report<'_>) {
+    if pool.instance_table.is_some() && pool.instance_type.is_none() {
+        let message = "`instanceTable` needs the name to look up";
+        report.error(Code::MissingKey, &format!("{path}.instanceType"), message);
+    }
 }
 
 fn count(pool: &NodePool, path: &str, report: &mut Report<'_>) {

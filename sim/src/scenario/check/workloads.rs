@@ -5,7 +5,6 @@ use carbon_kube_core::{Bytes, MilliCpu, MilliGpu, Span};
 use super::{names, neighbours};
 use crate::scenario::cluster;
 use crate::scenario::diagnostic::{Code, Report};
-use crate::scenario::path::shortened;
 use crate::scenario::room::Room;
 use crate::scenario::schema::quoted;
 use crate::scenario::spec::{
@@ -39,11 +38,18 @@ pub(super) fn check(spec: &Spec, report: &mut Report<'_>) {
         gpus(workload, &path, report);
         service(workload, &path, report);
         neighbours::check(workload, &pools, complete, &path, report);
-        if complete {
-            room(workload, &pools, &path, report);
-        }
+    }
+    if complete {
+        rooms(spec, &pools, report);
     }
     count(spec, report);
+}
+
+/// Whether some node takes the pods of each workload.
+pub(in crate::scenario) fn rooms(spec: &Spec, pools: &[Pool], report: &mut Report<'_>) {
+    for (i, workload) in spec.workloads.iter().enumerate() {
+        room(workload, pools, &format!("spec.workloads[{i}]"), report);
+    }
 }
 
 fn one_origin(workload: &Workload, path: &str, report: &mut Report<'_>) {
@@ -122,7 +128,7 @@ fn check_generated(generated: &Generated, path: &str, report: &mut Report<'_>) {
         distribution(model, &format!("{path}.duration"), report);
     }
     if let Some(name) = &generated.time_zone {
-        time_zone(name, &format!("{path}.timeZone"), report);
+        names::time_zone(name, &format!("{path}.timeZone"), report);
     }
 }
 
@@ -140,15 +146,6 @@ fn distribution(model: &DurationModel, path: &str, report: &mut Report<'_>) {
             model.median, model.min, model.max
         );
         report.error(Code::BadDistribution, &format!("{path}.median"), message);
-    }
-}
-
-fn time_zone(name: &str, path: &str, report: &mut Report<'_>) {
-    if crate::scenario::sources::clock(name).is_none() {
-        let message = format!("`{}` is no IANA time zone", shortened(name));
-        report
-            .error(Code::UnknownTimeZone, path, message)
-            .hint("write `Europe/Berlin`, `America/Los_Angeles` or `UTC`");
     }
 }
 

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Autoscaling, CpuQuantity, Failures, MemoryQuantity, Spot, ZoneName};
+use super::{
+    Autoscaling, CpuQuantity, Embodied, Failures, GpuPower, MemoryQuantity, NodePrice, Power, Spot,
+    ZoneName,
+};
 
 /// Equal nodes: one machine type in one place.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -19,11 +22,17 @@ pub struct NodePool {
     /// be none.
     #[schemars(range(min = 0, max = 1_000_000))]
     pub count: u32,
-    /// Cloud instance type, such as `m5.4xlarge`. Fills in `allocatable`, `power` and `embodied`
-    /// from the compiled-in table where they are not given, and sets the label
-    /// `node.kubernetes.io/instance-type`. The table's watts are without GPUs.
+    /// Cloud instance type, such as `m5.4xlarge`, `n2-standard-8` or `Standard_D8s_v5`. Fills in
+    /// `allocatable`, `power`, `gpu` and `embodied` where they are not given, from the compiled-in
+    /// tables of AWS, Google Cloud and Azure or from `instanceTable`, and sets the label
+    /// `node.kubernetes.io/instance-type`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance_type: Option<String>,
+    /// CSV file in which `instanceType` is looked up in place of the compiled-in tables: our own
+    /// columns, the Teads table of AWS, or SPECpower results as Cloud Carbon Footprint publishes
+    /// them; relative to the scenario file. See `docs/power.md`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance_table: Option<String>,
     /// What the pods of one node may request together. Default: all of `instanceType`, nothing
     /// reserved for the system; without one, `cpu` and `memory` are required.
     #[serde(default, skip_serializing_if = "ResourceAmounts::is_empty")]
@@ -35,6 +44,10 @@ pub struct NodePool {
     /// Power of one node. Default: that of `instanceType`; required without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub power: Option<Power>,
+    /// Power of each GPU. Default: that of the GPUs of `instanceType`; without one, GPUs draw
+    /// nothing beyond `power`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<GpuPower>,
     /// Power usage effectiveness: power of the building over power of its nodes, 1 to 5. Default
     /// that of the zone, else 1.2, about that of large cloud providers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,10 +70,13 @@ pub struct NodePool {
     /// Emissions of making one node. Default: those of `instanceType`; without one, none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embodied: Option<Embodied>,
-    /// Price of one node in US dollars per hour. Default 0.
+    /// Price of one node in US dollars per hour. Default 0. The short form of `price`.
     #[serde(default)]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub usd_per_hour: f64,
+    /// Price of one node by the way it is bought, in place of `usdPerHour`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<NodePrice>,
     /// Node labels. `carbon-kube.io/grid-zone`, `node.kubernetes.io/instance-type` and the
     /// topology labels are added; selectors know no `kubernetes.io/hostname`, rules between pods do.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -109,39 +125,6 @@ impl ResourceAmounts {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
-}
-
-/// How a node turns CPU use into power: a straight line.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Power {
-    /// Power drawn at zero CPU use, in watts.
-    #[schemars(range(min = 0, max = 1_000_000))]
-    pub idle_watts: f64,
-    /// Power drawn with every allocatable core busy, in watts; at least `idleWatts`.
-    #[schemars(range(min = 0, max = 1_000_000))]
-    pub busy_watts: f64,
-}
-
-/// Emissions of making a node.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Embodied {
-    /// Emissions of making and scrapping one node, in kg CO2e.
-    #[serde(rename = "kgCo2e")]
-    #[schemars(range(min = 0, max = 1_000_000))]
-    pub kg_co2e: f64,
-    /// Years over which they are spread. Default 4.
-    #[serde(default = "default_lifetime")]
-    #[schemars(range(min = 0.1, max = 100))]
-    pub lifetime_years: f64,
-}
-
-/// Years over which clouds and the SCI's examples spread a server's embodied emissions.
-pub(in crate::scenario) const LIFETIME_YEARS: f64 = 4.0;
-
-fn default_lifetime() -> f64 {
-    LIFETIME_YEARS
 }
 
 /// A node taint, as in Kubernetes.

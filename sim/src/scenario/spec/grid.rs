@@ -58,6 +58,83 @@ pub struct GridZone {
     /// the zone then have none of their own. Default: each pool's `pue` at all times.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pue: Option<ZonePue>,
+    /// What electricity costs there. Gives the accounts `electricityUsd`; policies don't see it.
+    /// Default: it has no price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub electricity_price: Option<ElectricityPrice>,
+}
+
+/// What electricity costs. Exactly one of the keys.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum ElectricityPrice {
+    /// The same at all times.
+    Constant(ConstantPrice),
+    /// By local hour, weekday and weekend.
+    TimeOfUse(Box<TimeOfUse>),
+    /// A file with prices, such as those of a power exchange.
+    File(PriceFile),
+}
+
+/// The same price at all times.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ConstantPrice {
+    /// US dollars per kWh, -10 to 100.
+    #[schemars(range(min = -10, max = 100))]
+    pub usd_per_kwh: f64,
+}
+
+/// Prices by the local clock.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct TimeOfUse {
+    /// US dollars per kWh in each hour from midnight on, Monday to Friday.
+    #[schemars(inner(range(min = -10, max = 100)))]
+    pub weekday_usd_per_kwh: [f64; 24],
+    /// The same for Saturday and Sunday. Default: as Monday to Friday.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(inner(range(min = -10, max = 100)))]
+    pub weekend_usd_per_kwh: Option<[f64; 24]>,
+    /// IANA time zone of the hours. Default: that of the grid zone, UTC where nobody knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+}
+
+/// A file with electricity prices. Each holds until the next; the first also before, the last
+/// also after.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct PriceFile {
+    /// Path of a CSV file, may end in `.gz`; relative to the scenario file.
+    pub path: String,
+    /// Column with the start of each price: RFC 3339, or `YYYY-MM-DD HH:MM`, which is then UTC.
+    pub time_column: String,
+    /// Column with the price; it may be below zero.
+    pub value_column: String,
+    /// Unit of the prices. Default `perMWh`, as exchanges publish them.
+    #[serde(default)]
+    pub unit: PriceUnit,
+    /// US dollars for one unit of the file's currency. Default 1: the file is in US dollars.
+    #[serde(default = "one")]
+    #[schemars(range(min = 0.000_001, max = 1_000_000))]
+    pub usd_rate: f64,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+/// Unit of electricity prices in a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PriceUnit {
+    /// Money per kilowatt-hour.
+    #[serde(rename = "perKWh")]
+    PerKwh,
+    /// Money per megawatt-hour.
+    #[default]
+    #[serde(rename = "perMWh")]
+    PerMwh,
 }
 
 /// Power usage effectiveness from the window's start on, one value per `step`.

@@ -63,6 +63,10 @@ pub struct Workload {
     #[serde(default = "all_busy")]
     #[schemars(range(min = 0, max = 1))]
     pub cpu_utilisation: f64,
+    /// The part of the way from idle to busy power that each requested GPU goes, 0 to 1. Default 1.
+    #[serde(default = "all_busy")]
+    #[schemars(range(min = 0, max = 1))]
+    pub gpu_utilisation: f64,
     /// The scaling profile of a job: work per hour of 1, 2, ... workers over that of one, starting
     /// with 1 and never falling, such as `[1, 1.9, 2.7]`. Each worker requests what the pod
     /// requests, on the same node. Default `[1]`: one worker.

@@ -1,15 +1,18 @@
-//! What a cloud instance draws and what building it cost: `core/data/instances.csv`.
+//! What a cloud instance draws and what building it cost.
 //!
-//! The watts are those of CPU package, memory and the instance's share of the rest of its server
+//! AWS types are in `core/data/instances.csv`. Their watts are those of CPU package, memory and the instance's share of the rest of its server
 //! (the columns `PkgWatt` + `RAMWatt` + `Delta Full Machine` of the Teads table), idle and at
-//! 100 %, measured on bare-metal instances and shared out by vCPU. GPUs are not in them: a GPU
-//! draws by its own use, not by the CPU's. No PUE either: that is the data centre's.
+//! 100 %, measured on bare-metal instances and shared out by vCPU. Types of Google Cloud and Azure
+//! are modelled by their family ([`super::family`]). GPUs are in none of the watts: a GPU draws by
+//! its own use, not by the CPU's ([`super::gpu`]). No PUE either: that is the data centre's.
 
 use std::sync::OnceLock;
 
 use serde::Deserialize;
 
-use crate::units::{MilliCpu, Watts};
+use super::family;
+use crate::compiled_in;
+use crate::units::Watts;
 use crate::zone::nearest_name;
 
 /// One instance type.
@@ -23,6 +26,8 @@ pub struct Instance {
     pub memory_gib: f64,
     /// GPUs of the instance; their power is not in the watts.
     pub gpu: u32,
+    /// Which: a name that [`super::gpu::find`] knows; `None` where there are none.
+    pub gpu_model: Option<String>,
     /// Draw without work.
     pub idle_watts: Watts,
     /// Draw with every CPU busy.
@@ -31,29 +36,6 @@ pub struct Instance {
     pub server_vcpu: u32,
     /// Emissions of making the whole server, its GPUs included, in kg CO2e.
     pub server_embodied_kg: f64,
-}
-
-/// What one node draws, and what its building adds to that.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct NodePower {
-    /// Draw without work.
-    pub idle: Watts,
-    /// Draw with every allocatable core busy.
-    pub busy: Watts,
-    /// Power usage effectiveness: facility power over node power, 1 or more.
-    pub pue: f64,
-}
-
-impl NodePower {
-    /// Watts at the meter that one more busy core adds to a node with so much allocatable CPU:
-    /// (busy - idle) / cores x PUE. None where there is no core. Simulator and cluster both ask
-    /// here, so that equal nodes have equal numbers to the last bit.
-    #[must_use]
-    pub fn watts_per_core(&self, allocatable: MilliCpu) -> Watts {
-        let cores = allocatable.0 as f64 / 1_000.0;
-        let watts = (self.busy - self.idle).get() / cores * self.pue;
-        Watts::new(watts).unwrap_or(Watts::ZERO)
-    }
 }
 
 impl Instance {
@@ -66,13 +48,14 @@ impl Instance {
     }
 }
 
-/// The instance type of that name.
+/// The instance type of that name, of any of the three providers.
 #[must_use]
-pub fn instance(name: &str) -> Option<&'static Instance> {
-    table().iter().find(|row| row.instance_type == name)
+pub fn instance(name: &str) -> Option<Instance> {
+    let measured = table().iter().find(|row| row.instance_type == name).cloned();
+    measured.or_else(|| family::instance(name))
 }
 
-/// Every name in the table, in its order.
+/// Every name in the table of AWS, in its order.
 pub fn names() -> impl Iterator<Item = &'static str> {
     table().iter().map(|row| row.instance_type.as_str())
 }
@@ -80,17 +63,12 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// The known name nearest to a misspelt one, for hints.
 #[must_use]
 pub fn nearest(name: &str) -> Option<&'static str> {
-    nearest_name(name, names())
+    nearest_name(name, names().chain(family::examples()))
 }
 
 fn table() -> &'static [Instance] {
     static TABLE: OnceLock<Vec<Instance>> = OnceLock::new();
-    TABLE.get_or_init(|| {
-        csv::Reader::from_reader(include_str!("../data/instances.csv").as_bytes())
-            .deserialize()
-            .collect::<Result<_, _>>()
-            .expect("the compiled-in instance table is read by a test")
-    })
+    TABLE.get_or_init(|| compiled_in::rows(include_str!("../../data/instances.csv")))
 }
 
 #[cfg(test)]
@@ -132,6 +110,8 @@ mod tests {
             let row = instance(name).unwrap();
             assert!(row.vcpu > 0 && row.memory_gib > 0.0, "{name}");
             assert!(row.server_embodied_kg >= 1_000.0, "{name}");
+            let model = row.gpu_model.as_deref().and_then(super::super::gpu::find);
+            assert_eq!(model.is_some(), row.gpu > 0, "{name}");
             let (idle, busy) = watts(name);
             assert!(0.0 < idle && idle < busy, "{name}: {idle} to {busy}");
         }
@@ -139,5 +119,6 @@ mod tests {
         all.dedup();
         assert_eq!(all.len(), 621);
         assert_eq!(nearest("m5.xlrage"), Some("m5.xlarge"));
+        assert_eq!(nearest("n2-standrad-4"), Some("n2-standard-4"));
     }
 }
