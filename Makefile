@@ -46,11 +46,22 @@ load: ## Put the extender under load on this machine: 6 minutes, two cores
 FUZZ = services/extender/fuzz
 
 .PHONY: fuzz
-fuzz: ## Fuzz requests and documents, a minute each or RUNS=N inputs each (needs cargo-fuzz and a nightly compiler)
+fuzz: fuzz-workloads ## Fuzz requests, documents and readers, a minute each or RUNS=N inputs each (needs cargo-fuzz and a nightly compiler)
 	cp Cargo.lock $(FUZZ)/Cargo.lock
 	cargo run --locked -p carbon-kube-extender --example fuzz_seeds -- $(FUZZ)/corpus
 	cd $(FUZZ) && cargo +nightly fuzz run request -- -dict=protocol.dict $(FUZZ_LIMIT)
 	cd $(FUZZ) && cargo +nightly fuzz run documents -- -dict=documents.dict $(FUZZ_LIMIT)
+
+READERS = datasets/fuzz
+
+.PHONY: fuzz-workloads
+fuzz-workloads: ## Fuzz the readers of workload traces and cluster objects
+	cp Cargo.lock $(READERS)/Cargo.lock
+	mkdir -p $(READERS)/corpus/workload $(READERS)/corpus/kubernetes
+	cp datasets/tests/samples/workload/* $(READERS)/corpus/workload
+	cp datasets/tests/samples/workload/kubernetes.json $(READERS)/corpus/kubernetes
+	cd $(READERS) && cargo +nightly fuzz run workload -- $(FUZZ_LIMIT)
+	cd $(READERS) && cargo +nightly fuzz run kubernetes -- $(FUZZ_LIMIT)
 
 FUZZ_LIMIT = -max_len=4096 -timeout=10 $(if $(RUNS),-runs=$(RUNS),-max_total_time=60)
 

@@ -87,6 +87,8 @@ pub enum DatasetsCommand {
     List(ListArgs),
     /// Mean, spread, daily swing and gaps of a zone or a file
     Stats(StatsArgs),
+    /// Turn a cluster's objects into a scenario, or a workload trace into a table
+    Import(ImportArgs),
     /// Fit the typical-year model to files in the open format
     FitTypicalYear(FitArgs),
 }
@@ -290,6 +292,26 @@ pub struct StatsArgs {
     /// How the statistics are printed
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Nothing is overwritten: a target that exists is refused.\n\n\
+                  Examples:\n  kubectl get nodes,pods,jobs,deployments,statefulsets -A -o json > objects.json\n  \
+                  carbon-kube datasets import --format kubernetes objects.json -o mine.yaml\n  \
+                  carbon-kube datasets import log.swf.gz -o log.csv")]
+pub struct ImportArgs {
+    /// Objects of a cluster (JSON), or one workload trace
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// `kubernetes`, or the format of a trace; if not given, from the content
+    #[arg(long, value_name = "NAME")]
+    pub format: Option<String>,
+    /// Grid zone of the nodes that don't say where they are
+    #[arg(long)]
+    pub zone: Option<String>,
+    /// The scenario (.yaml) or the table (.csv)
+    #[arg(long, short, value_name = "PATH")]
+    pub out: PathBuf,
 }
 
 #[derive(Debug, ClapArgs)]

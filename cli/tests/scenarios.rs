@@ -5,19 +5,40 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::io::Write;
 
 use support::{Workplace, root};
 
 struct Results(BTreeMap<String, serde_json::Value>);
 
 fn results(scenario: &str) -> Results {
+    results_with(scenario, &[])
+}
+
+/// Those of a scenario whose trace is a file of the real data; `None`, with a word on standard
+/// error, where there is none.
+fn replayed(scenario: &str, file: &str) -> Option<Results> {
+    let Some(folder) = std::env::var_os("CARBON_KUBE_TEST_DATA") else {
+        // Not `eprintln!`: the test runner would swallow it, as it does for tests that pass.
+        let line = format!("skipped: {scenario}: CARBON_KUBE_TEST_DATA is not set\n");
+        let _ = std::io::stderr().write_all(line.as_bytes());
+        return None;
+    };
+    let file = std::path::PathBuf::from(folder).join("data/workloads").join(file);
+    assert!(file.is_file(), "CARBON_KUBE_TEST_DATA is set, but {} is missing", file.display());
+    let path = format!("spec.workloads[0].trace.path={}", file.display());
+    Some(results_with(scenario, &["--set", &path]))
+}
+
+fn results_with(scenario: &str, options: &[&str]) -> Results {
     let path = root().join("scenarios").join(scenario);
     let path = path.to_str().unwrap();
     let workplace = Workplace::new();
-    let valid = workplace.run_args(&["sim", "validate", path]);
-    assert_eq!(valid.code, Some(0), "{}", valid.err);
+    let valid = workplace.run_args(&[&["sim", "validate", path], options].concat());
+    assert_eq!(valid.code, Some(0), "{}{}", valid.out, valid.err);
     assert!(!valid.out.contains("warning"), "{}", valid.out);
-    let ended = workplace.run_args(&["sim", "run", path, "--out", "results", "--quiet"]);
+    let run = ["sim", "run", path, "--out", "results", "--quiet"];
+    let ended = workplace.run_args(&[&run, options].concat());
     assert_eq!(ended.code, Some(0), "{}", ended.err);
     let summary = workplace.json("results/summary.json");
     let runs = summary["runs"].as_array().unwrap();
@@ -33,6 +54,14 @@ impl Results {
         self.0[policy]["pods"][what].as_f64().unwrap()
     }
 
+    /// Under each policy, at most this part of the pods.
+    fn misses(&self, part: f64) {
+        for policy in self.0.keys() {
+            let missed = self.pods(policy, "deadlineMisses") / self.pods(policy, "submitted");
+            assert!(missed <= part, "{policy}: {missed}");
+        }
+    }
+
     fn saves(&self, policies: &[&str], range: std::ops::Range<f64>) {
         for policy in policies {
             let saving = self.saving(policy);
@@ -46,10 +75,7 @@ fn quickstart() {
     let results = results("quickstart.yaml");
     results.saves(&["percentile", "lowest-window"], 1.0..6.0);
     results.saves(&["threshold", "lowest-zone", "percentile-lowest-zone"], 7.0..20.0);
-    for policy in results.0.keys() {
-        let missed = results.pods(policy, "deadlineMisses") / results.pods(policy, "submitted");
-        assert!(missed <= 0.02, "{policy}: {missed}");
-    }
+    results.misses(0.02);
 }
 
 #[test]
@@ -59,9 +85,8 @@ fn extender_only() {
     results.saves(&["percentile-lowest-zone"], 5.0..12.0);
     for policy in results.0.keys() {
         assert!(results.pods(policy, "unfinished") < 0.5, "{policy}");
-        let missed = results.pods(policy, "deadlineMisses") / results.pods(policy, "submitted");
-        assert!(missed <= 0.02, "{policy}: {missed}");
     }
+    results.misses(0.02);
 }
 
 #[test]
@@ -82,4 +107,30 @@ fn year_seven_zones() {
     let results = results("year-seven-zones.yaml");
     results.saves(&["percentile"], 5.0..10.0);
     results.saves(&["lowest-window"], 13.0..20.0);
+}
+
+#[test]
+fn swf_replay() {
+    let log = "NASA-iPSC-1993-3.1-cln.swf.gz";
+    let Some(results) = replayed("swf-replay.yaml", log) else { return };
+    results.saves(&["threshold", "percentile"], 0.2..5.0);
+    results.saves(&["lowest-window"], 1.0..10.0);
+    results.misses(0.03);
+}
+
+#[test]
+fn openb_replay() {
+    let pods = "alibaba_openb_pod_list_default.csv";
+    let Some(results) = replayed("openb-replay.yaml", pods) else { return };
+    results.saves(&["percentile"], 0.0..1.0);
+    results.saves(&["lowest-zone", "percentile-lowest-zone"], 2.0..8.0);
+    results.misses(0.02);
+}
+
+#[test]
+fn azure_year() {
+    let Some(results) = replayed("azure-year.yaml", "gaia_azure-100k.csv.gz") else { return };
+    results.saves(&["percentile"], 2.0..8.0);
+    results.saves(&["lowest-zone", "percentile-lowest-zone"], 10.0..25.0);
+    results.misses(0.02);
 }

@@ -231,12 +231,13 @@ pub enum QuantityError {
 }
 
 /// Suffixes of `k8s.io/apimachinery/pkg/api/resource`, longest first so that `Mi` wins over `M`.
-const SUFFIXES: [(&str, f64); 14] = [
+const SUFFIXES: [(&str, f64); 16] = [
     ("Ki", 1024.0),
     ("Mi", 1_048_576.0),
     ("Gi", 1_073_741_824.0),
     ("Ti", 1_099_511_627_776.0),
     ("Pi", 1_125_899_906_842_624.0),
+    ("Ei", 1_152_921_504_606_846_976.0),
     ("n", 1e-9),
     ("u", 1e-6),
     ("m", 1e-3),
@@ -245,6 +246,8 @@ const SUFFIXES: [(&str, f64); 14] = [
     ("G", 1e9),
     ("T", 1e12),
     ("P", 1e15),
+    // Of `1E3` the exponent is not the end, so that stays a thousand.
+    ("E", 1e18),
     ("", 1.0),
 ];
 
@@ -354,6 +357,7 @@ mod tests {
             ("2", 2_000),
             ("1.5", 1_500),
             ("1e3", 1_000_000),
+            ("1E3", 1_000_000),
             ("100u", 1),
             ("1k", 1_000_000),
         ] {
@@ -361,6 +365,8 @@ mod tests {
         }
         assert_eq!("4Gi".parse::<Bytes>().unwrap().0, 4 << 30);
         assert_eq!("0.5Mi".parse::<Bytes>().unwrap().0, 524_288);
+        assert_eq!("0.001E".parse::<Bytes>().unwrap().0, 1_000_000_000_000_000);
+        assert_eq!("0.5Ei".parse::<Bytes>().unwrap().0, 1 << 59);
         for text in ["", "Gi", "4GB", "four", "-1", "1,5", "NaN", "inf", "9e99", "0x10"] {
             assert!(text.parse::<Bytes>().is_err(), "{text}");
         }

@@ -27,6 +27,28 @@ pub enum ReadError {
         /// The file.
         path: String,
     },
+    /// The last line has no end, and no line of such a file is without one.
+    #[error("{path}: the last line has no end: the file may be cut off")]
+    CutLine {
+        /// The file.
+        path: String,
+    },
+    /// Nothing about the file is like any format that is known.
+    #[error("{path}: the format is not recognised")]
+    Unrecognised {
+        /// The file.
+        path: String,
+        /// The names of the formats.
+        formats: String,
+    },
+    /// Asked to be laid on other dates by its own, of which it has none.
+    #[error("{path}: a `{format}` trace has no dates, only times since its beginning")]
+    Undated {
+        /// The file.
+        path: String,
+        /// The name of the format.
+        format: &'static str,
+    },
     /// The gzip stream is damaged.
     #[error("{path}: the gzip data is damaged: {reason}")]
     Damaged {
@@ -94,6 +116,30 @@ pub enum ReadError {
         value: String,
         /// What is wrong with it, as the end of the sentence.
         problem: &'static str,
+    },
+    /// The text is no JSON, or not of the form that is read.
+    #[error("{path}: line {line}: column {column}: {problem}")]
+    Json {
+        /// The file.
+        path: String,
+        /// The line.
+        line: u64,
+        /// The byte of the line.
+        column: u64,
+        /// What the parser said.
+        problem: String,
+    },
+    /// A field of a Kubernetes object that can't be understood.
+    #[error("{path}: {object}: {field}: {problem}")]
+    Object {
+        /// The file.
+        path: String,
+        /// Kind, namespace and name.
+        object: String,
+        /// The field, as Kubernetes names it.
+        field: String,
+        /// What is wrong with it.
+        problem: String,
     },
     /// Two rows for one instant.
     #[error("{path}: line {line}: {at} is there twice")]
@@ -181,6 +227,13 @@ impl ReadError {
             Self::Truncated { .. } | Self::Damaged { .. } => {
                 "download it again; `gzip -t FILE` checks it"
             }
+            Self::CutLine { .. } => {
+                "download it again; if it is whole, put a line end after the last line"
+            }
+            Self::Unrecognised { formats, .. } => {
+                return Some(format!("name the format; there are {formats}"));
+            }
+            Self::Undated { .. } => "lay it on the window's start instead: `shift: window`",
             Self::TooLarge { .. } | Self::TooManyRows { .. } => {
                 "cut the file to the period that is simulated"
             }
@@ -201,6 +254,12 @@ impl ReadError {
             Self::Value { .. } => {
                 "check that the column and its unit are the right ones; in a trace of the grid an \
                  empty field is a gap"
+            }
+            Self::Json { .. } => {
+                "write the objects with `kubectl get nodes,pods,jobs,deployments -A -o json`"
+            }
+            Self::Object { .. } => {
+                "an API server would refuse it too: correct the object in the file"
             }
             Self::Duplicate { .. } => {
                 "local times repeat an hour each autumn: use UTC, or times with an offset"

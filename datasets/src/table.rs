@@ -24,6 +24,94 @@ pub(crate) const LIMIT_ROWS: usize = 42_000_000;
 /// The longest run of bytes without a line end. A CSV reader keeps a whole row in memory.
 const LIMIT_LINE_BYTES: usize = 1 << 20;
 
+/// The unpacked and guarded text of a file, not yet read as rows.
+pub(crate) struct Text<'a> {
+    pub(crate) path: String,
+    inner: BufReader<Box<dyn Read + 'a>>,
+}
+
+impl Text<'static> {
+    /// Opens a file.
+    pub(crate) fn open(path: &Path, last: LastLine) -> Result<Self, ReadError> {
+        let name = path.display().to_string();
+        let io_error = |source| ReadError::Io { path: name.clone(), source };
+        let file = File::open(path).map_err(io_error)?;
+        if file.metadata().map_err(io_error)?.is_dir() {
+            return Err(ReadError::Directory { path: name });
+        }
+        Self::new(&name, file, last)
+    }
+}
+
+impl<'a> Text<'a> {
+    /// Takes anything; `name` stands for the file in messages.
+    pub(crate) fn new(
+        name: &str,
+        input: impl Read + 'a,
+        last: LastLine,
+    ) -> Result<Self, ReadError> {
+        let inner = text(input, last).map_err(|source| error_of(name, source))?;
+        Ok(Self { path: name.to_owned(), inner })
+    }
+
+    /// The first `bytes` of the text, or all of it where it is shorter. They are read again later.
+    pub(crate) fn head(&mut self, bytes: u64) -> Result<Vec<u8>, ReadError> {
+        let mut head = Vec::new();
+        let read = self.inner.by_ref().take(bytes).read_to_end(&mut head);
+        read.map_err(|source| error_of(&self.path, source))?;
+        let nothing: Box<dyn Read + 'a> = Box::new(io::empty());
+        let rest = std::mem::replace(&mut self.inner, BufReader::new(nothing));
+        let again: Box<dyn Read + 'a> = Box::new(io::Cursor::new(head.clone()).chain(rest));
+        self.inner = BufReader::with_capacity(1 << 16, again);
+        Ok(head)
+    }
+
+    /// Passes over a byte order mark and blanks; true where there is nothing else.
+    pub(crate) fn skip_blank(&mut self) -> Result<bool, ReadError> {
+        let mut skip = || -> io::Result<bool> {
+            if self.inner.fill_buf()?.starts_with(b"\xef\xbb\xbf") {
+                self.inner.consume(3);
+            }
+            loop {
+                let text = self.inner.fill_buf()?;
+                let blanks = text.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+                if blanks < text.len() || text.is_empty() {
+                    return Ok(text.is_empty());
+                }
+                self.inner.consume(blanks);
+            }
+        };
+        skip().map_err(|source| error_of(&self.path, source))
+    }
+
+    /// The text itself.
+    pub(crate) fn reader(self) -> BufReader<Box<dyn Read + 'a>> {
+        self.inner
+    }
+
+    /// The next line without its end, into `line`; false where there is none.
+    pub(crate) fn line(&mut self, line: &mut Vec<u8>) -> Result<bool, ReadError> {
+        line.clear();
+        let read = self.inner.read_until(b'\n', line);
+        let more = read.map_err(|source| error_of(&self.path, source))? > 0;
+        while line.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
+            line.pop();
+        }
+        Ok(more)
+    }
+}
+
+/// What a last line without a line end is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LastLine {
+    /// A line like the others.
+    Open,
+    /// What is left of a file that was cut: `12` may have been `128`.
+    Closed,
+    /// Nothing: the text is not made of lines, and one may be as long as the file.
+    Anywhere,
+}
+
 /// An open file: its header and the rows that follow.
 pub(crate) struct Table<'a> {
     path: String,
@@ -49,37 +137,47 @@ pub(crate) struct Row<'a> {
 impl Table<'static> {
     /// Opens a file.
     pub(crate) fn open(path: &Path) -> Result<Self, ReadError> {
-        let name = path.display().to_string();
-        let io_error = |source| ReadError::Io { path: name.clone(), source };
-        let file = File::open(path).map_err(io_error)?;
-        if file.metadata().map_err(io_error)?.is_dir() {
-            return Err(ReadError::Directory { path: name });
-        }
-        Self::new(&name, file)
+        Self::of(Text::open(path, LastLine::Open)?)
     }
 }
 
 impl<'a> Table<'a> {
     /// Reads from anything; `name` stands for the file in messages.
     pub(crate) fn new(name: &str, input: impl Read + 'a) -> Result<Self, ReadError> {
-        let fail = |source| error_of(name, source);
-        let mut text = text(input).map_err(fail)?;
-        let delimiter = delimiter(text.fill_buf().map_err(fail)?);
-        let mut reader = csv::ReaderBuilder::new()
+        Self::of(Text::new(name, input, LastLine::Open)?)
+    }
+
+    /// A text whose first line names the columns.
+    pub(crate) fn of(text: Text<'a>) -> Result<Self, ReadError> {
+        let (path, mut reader) = Self::reader(text, true)?;
+        let header = reader.headers().map_err(|error| csv_error(&path, error))?;
+        let header: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
+        if header.is_empty() {
+            return Err(ReadError::Empty { path });
+        }
+        Ok(Self { path, reader, header, row: csv::StringRecord::new() })
+    }
+
+    /// A text without a header, whose columns are these.
+    pub(crate) fn headless(text: Text<'a>, columns: &[&str]) -> Result<Self, ReadError> {
+        let (path, reader) = Self::reader(text, false)?;
+        let header = columns.iter().map(|&name| name.to_owned()).collect();
+        Ok(Self { path, reader, header, row: csv::StringRecord::new() })
+    }
+
+    fn reader(
+        mut text: Text<'a>,
+        has_headers: bool,
+    ) -> Result<(String, csv::Reader<Box<dyn Read + 'a>>), ReadError> {
+        let head = text.inner.fill_buf().map_err(|source| error_of(&text.path, source))?;
+        let delimiter = delimiter(head);
+        // Fields are trimmed when they are looked at: a trimming reader copies each row.
+        let reader = csv::ReaderBuilder::new()
+            .has_headers(has_headers)
             .delimiter(delimiter)
             .comment(Some(b'#'))
-            .trim(csv::Trim::All)
-            .from_reader(Box::new(text) as Box<dyn Read + 'a>);
-        let header: Vec<String> = reader
-            .headers()
-            .map_err(|error| csv_error(name, error))?
-            .iter()
-            .map(str::to_owned)
-            .collect();
-        if header.is_empty() {
-            return Err(ReadError::Empty { path: name.into() });
-        }
-        Ok(Self { path: name.into(), reader, header, row: csv::StringRecord::new() })
+            .from_reader(Box::new(text.inner) as Box<dyn Read + 'a>);
+        Ok((text.path, reader))
     }
 
     pub(crate) fn path(&self) -> &str {
@@ -100,6 +198,38 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// Finds several columns.
+    pub(crate) fn columns<const N: usize>(
+        &self,
+        names: [&str; N],
+    ) -> Result<[Column; N], ReadError> {
+        let mut columns = names.map(|_| Column { index: 0, name: String::new() });
+        for (column, name) in columns.iter_mut().zip(names) {
+            *column = self.column(name)?;
+        }
+        Ok(columns)
+    }
+
+    /// The first columns, by position; `names` for messages.
+    pub(crate) fn positions<const N: usize>(
+        &self,
+        names: &[&str; N],
+    ) -> Result<[Column; N], ReadError> {
+        if self.header.len() != N {
+            return Err(ReadError::Fields {
+                path: self.path.clone(),
+                line: 1,
+                expected: N as u64,
+                found: self.header.len() as u64,
+            });
+        }
+        let mut index = 0;
+        Ok(names.map(|name| {
+            index += 1;
+            Column { index: index - 1, name: name.to_owned() }
+        }))
+    }
+
     /// The same for a column that may not have been asked for.
     pub(crate) fn optional(&self, name: Option<&str>) -> Result<Option<Column>, ReadError> {
         name.map(|name| self.column(name)).transpose()
@@ -109,23 +239,29 @@ impl<'a> Table<'a> {
     pub(crate) fn next(&mut self) -> Result<Option<Row<'_>>, ReadError> {
         let more =
             self.reader.read_record(&mut self.row).map_err(|error| csv_error(&self.path, error))?;
-        Ok(more.then_some(Row {
-            path: &self.path,
-            line: self.row.position().map_or(0, csv::Position::line),
-            fields: &self.row,
-        }))
+        let line = self.row.position().map_or(0, csv::Position::line);
+        if more && self.row.len() != self.header.len() {
+            return Err(ReadError::Fields {
+                path: self.path.clone(),
+                line,
+                expected: self.header.len() as u64,
+                found: self.row.len() as u64,
+            });
+        }
+        Ok(more.then_some(Row { path: &self.path, line, fields: &self.row }))
     }
 }
 
-impl Row<'_> {
-    pub(crate) fn path(&self) -> &str {
-        self.path
+impl<'a> Row<'a> {
+    /// Fields that were not read by a [`Table`].
+    pub(crate) fn new(path: &'a str, line: u64, fields: &'a csv::StringRecord) -> Self {
+        Self { path, fields, line }
     }
 
     /// The text of a field.
     pub(crate) fn text(&self, column: &Column) -> &str {
         // Rows are as long as the header, or reading them failed.
-        self.fields.get(column.index).unwrap_or("")
+        self.fields.get(column.index).unwrap_or("").trim()
     }
 
     /// A number of zero or more; `None` for an empty field.
@@ -154,13 +290,13 @@ impl Row<'_> {
 }
 
 /// The text of a file, unpacked and guarded.
-fn text<'a>(input: impl Read + 'a) -> io::Result<BufReader<Box<dyn Read + 'a>>> {
+fn text<'a>(input: impl Read + 'a, last: LastLine) -> io::Result<BufReader<Box<dyn Read + 'a>>> {
     let mut packed = BufReader::with_capacity(1 << 16, input);
     // The content decides, not the name: a `.gz` may have been unpacked on its way.
     let text: Box<dyn Read + 'a> = if packed.fill_buf()?.starts_with(b"\x1f\x8b") {
-        Box::new(Guard::new(MultiGzDecoder::new(packed)))
+        Box::new(Guard::new(MultiGzDecoder::new(packed), last))
     } else {
-        Box::new(Guard::new(packed))
+        Box::new(Guard::new(packed, last))
     };
     Ok(BufReader::with_capacity(1 << 16, text))
 }
@@ -179,6 +315,7 @@ struct Guard<R> {
     inner: R,
     left: u64,
     line: usize,
+    last: LastLine,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -189,17 +326,22 @@ enum Refused {
     Zero,
     #[error("a line of more than 1 MiB")]
     LongLine,
+    #[error("a last line without an end")]
+    CutLine,
 }
 
 impl<R: Read> Guard<R> {
-    fn new(inner: R) -> Self {
-        Self { inner, left: LIMIT_BYTES, line: 0 }
+    fn new(inner: R, last: LastLine) -> Self {
+        Self { inner, left: LIMIT_BYTES, line: 0, last }
     }
 }
 
 impl<R: Read> Read for Guard<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
+        if count == 0 && !buffer.is_empty() && self.line > 0 && self.last == LastLine::Closed {
+            return Err(io::Error::other(Refused::CutLine));
+        }
         let read = &buffer[..count];
         self.left = self
             .left
@@ -212,7 +354,7 @@ impl<R: Read> Read for Guard<R> {
             Some(end) => count - end - 1,
             None => self.line + count,
         };
-        if self.line > LIMIT_LINE_BYTES {
+        if self.line > LIMIT_LINE_BYTES && self.last != LastLine::Anywhere {
             return Err(io::Error::other(Refused::LongLine));
         }
         Ok(count)
@@ -234,7 +376,7 @@ fn csv_error(path: &str, error: csv::Error) -> ReadError {
     }
 }
 
-fn error_of(path: &str, source: io::Error) -> ReadError {
+pub(crate) fn error_of(path: &str, source: io::Error) -> ReadError {
     let path = path.to_owned();
     let refused = source.get_ref().and_then(|inner| inner.downcast_ref::<Refused>());
     match (refused, source.kind()) {
@@ -243,6 +385,7 @@ fn error_of(path: &str, source: io::Error) -> ReadError {
         (Some(Refused::LongLine), _) => {
             ReadError::Binary { path, what: "it has a line of more than 1 MiB" }
         }
+        (Some(Refused::CutLine), _) => ReadError::CutLine { path },
         (None, io::ErrorKind::UnexpectedEof) => ReadError::Truncated { path },
         (None, io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => {
             ReadError::Damaged { path, reason: source.to_string() }
@@ -267,7 +410,7 @@ mod tests {
 
     #[test]
     fn a_gzip_bomb_is_refused() {
-        let mut guard = Guard::new(io::repeat(b'\n'));
+        let mut guard = Guard::new(io::repeat(b'\n'), LastLine::Open);
         guard.left = 100;
         let error = io::copy(&mut guard, &mut io::sink()).unwrap_err();
         assert_eq!(error_of("bomb.gz", error).to_string(), "bomb.gz: unpacks to more than 4 GiB");

@@ -12,6 +12,7 @@ use carbon_kube_core::power::Curve;
 use carbon_kube_core::price::PriceSeries;
 use carbon_kube_core::{Bytes, MilliCpu, MilliGpu, Span, Time, Watts, Zone};
 use carbon_kube_policies::Holding;
+use serde::{Deserialize, Serialize};
 
 mod lifecycle;
 mod rules;
@@ -40,6 +41,8 @@ pub struct World {
     pub classes: Vec<PodClass>,
     /// Every pod, by arrival.
     pub pods: Vec<Pod>,
+    /// What became of the traces that pods come from.
+    pub traces: Vec<TraceSource>,
     /// How policies see the future.
     pub forecast: ForecastModel,
     /// Settings of the scheduler and the control loop.
@@ -289,6 +292,36 @@ pub struct Pod {
     pub max_delay: Option<Span>,
     /// What it requests.
     pub requests: Resources,
+}
+
+/// A trace that pods come from: what was left out, and what was assumed because it does not say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraceSource {
+    /// Name of the workload.
+    pub workload: String,
+    /// The file, as the scenario names it.
+    pub path: String,
+    /// Its format.
+    pub format: String,
+    /// Rows of the file.
+    pub rows: u64,
+    /// Pods that came of them.
+    pub pods: u64,
+    /// Rows that were passed over, by reason.
+    pub skipped: BTreeMap<String, u64>,
+    /// What was assumed.
+    pub assumptions: Vec<Assumption>,
+}
+
+/// Something that a trace does not say, and what was taken for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assumption {
+    /// Its name, the same in every report.
+    pub name: String,
+    /// What was taken.
+    pub text: String,
+    /// Rows that it was needed for.
+    pub rows: u64,
 }
 
 /// Settings of the scheduler and the control loop.

@@ -120,6 +120,61 @@ fn the_delay_is_the_pods_own_else_the_workloads_and_a_deadline_shortens_it() {
     assert_eq!(delays, [Some(Span::ZERO), Some(Span::HOUR * (5 * 24 - 1))]);
 }
 
+const OPENB: &str = "    - name: openb\n      maxDelay: 6h\n      trace: {path: openb.csv}";
+
+#[test]
+fn pods_of_a_trace_that_differ_in_priority_are_classes_of_their_own() {
+    let world = world(&with("", OPENB));
+    let classes: Vec<_> =
+        world.classes.iter().map(|c| (c.name.as_str(), c.priority, c.interruptible)).collect();
+    assert_eq!(
+        classes,
+        [
+            ("openb", 0, false),
+            ("openb-p100", 100, false),
+            ("openb-p0-interruptible", 0, true),
+            ("openb-p50", 50, false),
+        ]
+    );
+    let pods: Vec<_> = world.pods.iter().map(|p| (p.class, p.max_delay)).collect();
+    let waits = Some(Span::HOUR * 6);
+    assert_eq!(pods, [(1, Some(Span::ZERO)), (2, waits), (3, waits), (2, waits)]);
+    let [source] = world.traces.as_slice() else { panic!("one trace") };
+    assert_eq!((source.format.as_str(), source.rows, source.pods), ("openb", 5, 4));
+    assert_eq!(source.skipped["never scheduled, so without a length"], 1);
+}
+
+#[test]
+fn a_workload_that_says_whether_its_pods_may_be_paused_wins_over_the_trace() {
+    let world = world(&with("", &format!("{OPENB}\n      interruptible: false")));
+    assert!(world.classes.iter().all(|class| !class.interruptible));
+}
+
+#[test]
+fn a_trace_is_cut_scaled_and_laid_on_the_window() {
+    let options = "from: 10s, to: 21s, timeScale: 3600, sizeScale: 2, podCpu: 1";
+    let text = OPENB.replace("openb.csv}", &format!("openb.csv, {options}}}"));
+    let world = world(&with("", &text));
+    // Pods of second 10 and 20; the second asks for 1.5 cores.
+    let at: Vec<_> =
+        world.pods.iter().map(|p| ((p.arrival - world.start).hours(), p.requests.cpu.0)).collect();
+    assert_eq!(
+        at,
+        [(0.0, 1_000), (0.0, 1_000), (10.0, 750), (10.0, 750), (10.0, 750), (10.0, 750)]
+    );
+}
+
+#[test]
+fn a_column_may_hold_a_deadline() {
+    let text = with(
+        "",
+        "    - {name: t, maxDelay: 9h, trace: {path: deadlines.csv, columns: {deadline: by}}}",
+    );
+    let delays: Vec<_> = world(&text).pods.iter().map(|p| p.max_delay).collect();
+    // An hour of work from second 0, to be done by 3 h; by 30 min; by no time.
+    assert_eq!(delays, [Some(Span::HOUR * 2), Some(Span::ZERO), Some(Span::HOUR * 9)]);
+}
+
 #[test]
 fn a_trace_fills_gaps_from_workload_and_template_and_leaves_out_late_rows() {
     let text = with(

@@ -1,6 +1,7 @@
 //! `datasets ...`: a file per subcommand.
 
 pub mod fit_typical_year;
+pub mod import;
 pub mod list;
 pub mod stats;
 

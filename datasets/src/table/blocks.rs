@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
-use super::{Table, delimiter, text};
+use super::{LastLine, Table, delimiter, text};
 
 /// Text in one block: enough for every core, little beside the rows that are kept.
 const BLOCK_BYTES: usize = 16 << 20;
@@ -31,7 +31,7 @@ pub(crate) struct Blocks {
 impl Blocks {
     /// Opens a file a second time, after its header; `table` is the same file, just opened.
     pub(crate) fn open(path: &Path, table: &Table<'_>) -> io::Result<Self> {
-        let mut text = text(File::open(path)?)?;
+        let mut text = text(File::open(path)?, LastLine::Open)?;
         let delimiter = delimiter(text.fill_buf()?);
         let header = table.reader.position().byte();
         let skipped = io::copy(&mut text.by_ref().take(header), &mut io::sink())?;

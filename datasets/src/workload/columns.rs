@@ -9,10 +9,12 @@ use std::str::FromStr;
 
 use carbon_kube_core::{Bytes, MilliCpu, MilliGpu, Span, Time};
 
-use super::Arrival;
+use super::account::Account;
+use super::trace::{Beginning, Task, Tasks};
+use super::{Arrival, amounts};
 use crate::error::ReadError;
 use crate::instant;
-use crate::table::{Column, LIMIT_ROWS, Row, Table};
+use crate::table::{Column, LIMIT_ROWS, LastLine, Row, Table, Text};
 
 /// The unit of a column with times or lengths of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -132,6 +134,22 @@ pub struct WorkloadColumns {
     pub patience: Option<Patience>,
 }
 
+impl Default for WorkloadColumns {
+    /// `arrival` and `duration` in seconds from the start, `cpu` in cores; no memory.
+    fn default() -> Self {
+        Self {
+            arrival: "arrival".into(),
+            arrival_format: InstantFormat::SinceStart(TimeUnit::Seconds),
+            length: Length::Duration { column: "duration".into(), unit: TimeUnit::Seconds },
+            cpu: "cpu".into(),
+            cpu_unit: CpuUnit::Cores,
+            memory: Memory::PerCore(Bytes(0)),
+            gpu: None,
+            patience: None,
+        }
+    }
+}
+
 impl FromStr for TimeUnit {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
@@ -169,7 +187,7 @@ impl FromStr for MemoryUnit {
 }
 
 impl TimeUnit {
-    fn millis(self) -> f64 {
+    pub(super) fn millis(self) -> f64 {
         match self {
             Self::Milliseconds => 1.0,
             Self::Seconds => 1e3,
@@ -200,7 +218,7 @@ pub fn read(
     columns: &WorkloadColumns,
     start: Time,
 ) -> Result<Vec<Arrival>, ReadError> {
-    pods(Table::open(path)?, columns, start)
+    sorted(Text::open(path, LastLine::Open)?, columns, start)
 }
 
 /// The same from memory or a stream; `name` stands for the file in messages.
@@ -214,37 +232,67 @@ pub fn parse(
     columns: &WorkloadColumns,
     start: Time,
 ) -> Result<Vec<Arrival>, ReadError> {
-    pods(Table::new(name, input)?, columns, start)
+    sorted(Text::new(name, input, LastLine::Open)?, columns, start)
 }
 
-fn pods(
-    mut table: Table<'_>,
+fn sorted(
+    text: Text<'_>,
     columns: &WorkloadColumns,
     start: Time,
 ) -> Result<Vec<Arrival>, ReadError> {
-    let found = Found::new(&table, columns, start)?;
+    let path = text.path.clone();
+    let mut rows = Rows::new(text, columns.clone())?;
+    let since_start = matches!(columns.arrival_format, InstantFormat::SinceStart(_));
+    let origin = if since_start { start } else { Time::from_millis(0) };
+    let mut account = Account::default();
     let mut pods = Vec::new();
-    while let Some(row) = table.next()? {
+    while let Some(Task { pod, .. }) = rows.next(&mut account)? {
         if pods.len() >= LIMIT_ROWS {
-            return Err(ReadError::TooManyRows {
-                path: row.path().to_owned(),
-                line: row.line,
-                limit: LIMIT_ROWS,
-            });
+            return Err(ReadError::TooManyRows { path, line: account.rows, limit: LIMIT_ROWS });
         }
-        pods.push(found.pod(&row)?);
+        pods.push(Arrival { at: origin.saturating_add(pod.at - Time::from_millis(0)), ..pod });
     }
     if pods.is_empty() {
-        return Err(ReadError::Empty { path: table.path().to_owned() });
+        return Err(ReadError::Empty { path });
     }
     pods.sort_by_key(|pod: &Arrival| pod.at);
     Ok(pods)
 }
 
+/// The rows of a table whose columns are named.
+pub(super) struct Rows<'a> {
+    table: Table<'a>,
+    found: Found,
+}
+
+impl<'a> Rows<'a> {
+    pub(super) fn new(text: Text<'a>, columns: WorkloadColumns) -> Result<Self, ReadError> {
+        let table = Table::of(text)?;
+        let found = Found::new(&table, columns)?;
+        Ok(Self { table, found })
+    }
+}
+
+impl Tasks for Rows<'_> {
+    fn next(&mut self, account: &mut Account) -> Result<Option<Task>, ReadError> {
+        let Some(row) = self.table.next()? else {
+            return Ok(None);
+        };
+        account.rows += 1;
+        Ok(Some(Task { pod: self.found.pod(&row)?, count: 1 }))
+    }
+
+    fn beginning(&self) -> Beginning {
+        match self.found.asked.arrival_format {
+            InstantFormat::SinceStart(_) => Beginning::Zero,
+            InstantFormat::Date | InstantFormat::SinceEpoch(_) => Beginning::FirstRow,
+        }
+    }
+}
+
 /// The columns by position.
-struct Found<'a> {
-    asked: &'a WorkloadColumns,
-    start: Time,
+struct Found {
+    asked: WorkloadColumns,
     arrival: Column,
     length: Column,
     cpu: Column,
@@ -258,11 +306,8 @@ enum FoundMemory {
     PerCore(Bytes),
 }
 
-/// Ten thousand years in milliseconds: beyond it an instant plus a length could overflow.
-const ABSURD_MILLIS: f64 = 3.2e14;
-
-impl<'a> Found<'a> {
-    fn new(table: &Table<'_>, asked: &'a WorkloadColumns, start: Time) -> Result<Self, ReadError> {
+impl Found {
+    fn new(table: &Table<'_>, asked: WorkloadColumns) -> Result<Self, ReadError> {
         let length = match &asked.length {
             Length::Duration { column, .. } | Length::End { column } => column,
         };
@@ -274,14 +319,13 @@ impl<'a> Found<'a> {
             Patience::MaxDelay { column, .. } | Patience::Deadline { column } => column.as_str(),
         });
         Ok(Self {
-            asked,
-            start,
             arrival: table.column(&asked.arrival)?,
             length: table.column(length)?,
             cpu: table.column(&asked.cpu)?,
             memory,
             gpu: table.optional(asked.gpu.as_deref())?,
             patience: table.optional(patience)?,
+            asked,
         })
     }
 
@@ -298,26 +342,27 @@ impl<'a> Found<'a> {
             memory: self.memory(row, cpu)?,
             gpu: self.gpu(row)?,
             max_delay: self.max_delay(row, at, duration)?,
+            ..Arrival::default()
         })
     }
 
     fn instant(&self, row: &Row<'_>, column: &Column) -> Result<Option<Time>, ReadError> {
-        let (unit, origin) = match self.asked.arrival_format {
+        let unit = match self.asked.arrival_format {
             InstantFormat::Date if row.text(column).is_empty() => return Ok(None),
             InstantFormat::Date => {
                 return instant::parse(row.text(column)).map(Some).ok_or_else(|| {
                     row.wrong(column, "is not an instant such as `2020-06-01T00:00Z`")
                 });
             }
-            InstantFormat::SinceStart(unit) => (unit, self.start),
-            InstantFormat::SinceEpoch(unit) => (unit, Time::from_millis(0)),
+            InstantFormat::SinceStart(unit) | InstantFormat::SinceEpoch(unit) => unit,
         };
-        Ok(span(row, column, unit)?.map(|since| origin.saturating_add(since)))
+        let since = amounts::span(row, column, unit.millis())?;
+        Ok(since.map(|since| Time::from_millis(0).saturating_add(since)))
     }
 
     fn duration(&self, row: &Row<'_>, at: Time) -> Result<Span, ReadError> {
         let duration = match &self.asked.length {
-            Length::Duration { unit, .. } => span(row, &self.length, *unit)?,
+            Length::Duration { unit, .. } => amounts::span(row, &self.length, unit.millis())?,
             Length::End { .. } => self
                 .instant(row, &self.length)?
                 .map(|end| Span::from_millis(end.millis().saturating_sub(at.millis()))),
@@ -334,30 +379,26 @@ impl<'a> Found<'a> {
             CpuUnit::Cores => 1_000.0,
             CpuUnit::Milli => 1.0,
         };
-        let value = amount(row, &self.cpu)?.ok_or_else(|| row.wrong(&self.cpu, "is empty"))?;
-        whole(value * milli)
-            .map(MilliCpu)
-            .ok_or_else(|| row.wrong(&self.cpu, "is more than any node has"))
+        let value = amounts::required(row, &self.cpu)?;
+        amounts::cpu(row, &self.cpu, value, milli)
     }
 
     fn memory(&self, row: &Row<'_>, cpu: MilliCpu) -> Result<Bytes, ReadError> {
         let (column, unit) = match &self.memory {
             FoundMemory::PerCore(bytes) => {
-                return Ok(Bytes((bytes.0 as f64 * cpu.0 as f64 / 1_000.0) as u64));
+                return Ok(amounts::per_core(cpu, *bytes));
             }
             FoundMemory::Column(column, unit) => (column, unit),
         };
-        let value = amount(row, column)?.ok_or_else(|| row.wrong(column, "is empty"))?;
-        whole(value * unit.bytes())
-            .map(Bytes)
-            .ok_or_else(|| row.wrong(column, "is more than any node has"))
+        let value = amounts::required(row, column)?;
+        amounts::memory(row, column, value, unit.bytes())
     }
 
     fn gpu(&self, row: &Row<'_>) -> Result<MilliGpu, ReadError> {
         let Some(column) = &self.gpu else {
             return Ok(MilliGpu(0));
         };
-        match amount(row, column)? {
+        match amounts::amount(row, column)? {
             None => Ok(MilliGpu(0)),
             Some(value) if value.fract().abs() < 1e-9 && value <= 1e6 => {
                 Ok(MilliGpu::whole(value as u32))
@@ -373,7 +414,9 @@ impl<'a> Found<'a> {
         duration: Span,
     ) -> Result<Option<Span>, ReadError> {
         match (&self.asked.patience, &self.patience) {
-            (Some(Patience::MaxDelay { unit, .. }), Some(column)) => span(row, column, *unit),
+            (Some(Patience::MaxDelay { unit, .. }), Some(column)) => {
+                amounts::span(row, column, unit.millis())
+            }
             (Some(Patience::Deadline { .. }), Some(column)) => {
                 let soonest = at.saturating_add(duration);
                 Ok(self.instant(row, column)?.map(|deadline| {
@@ -384,26 +427,4 @@ impl<'a> Found<'a> {
             _ => Ok(None),
         }
     }
-}
-
-/// A number of zero or more.
-fn amount(row: &Row<'_>, column: &Column) -> Result<Option<f64>, ReadError> {
-    let value = row.number(column)?;
-    if value.is_some_and(|value| value < 0.0) {
-        return Err(row.wrong(column, "is below zero"));
-    }
-    Ok(value)
-}
-
-fn span(row: &Row<'_>, column: &Column, unit: TimeUnit) -> Result<Option<Span>, ReadError> {
-    let millis = amount(row, column)?.map(|value| value * unit.millis());
-    if millis.is_some_and(|millis| millis > ABSURD_MILLIS) {
-        return Err(row.wrong(column, "is longer than ten thousand years"));
-    }
-    Ok(millis.map(|millis| Span::from_millis(millis.round() as i64)))
-}
-
-/// A whole amount below 2^53, which an `f64` still holds exactly.
-fn whole(value: f64) -> Option<u64> {
-    (value < 9_007_199_254_740_992.0).then(|| value.round() as u64)
 }

@@ -162,7 +162,7 @@ pub fn arrivals(
                 cpu: shape.cpu,
                 memory: shape.memory,
                 gpu: shape.gpu,
-                max_delay: None,
+                ..Arrival::default()
             });
             let gap: f64 = Exp1.sample(&mut gaps);
             ahead += gap;

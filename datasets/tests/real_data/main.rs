@@ -10,3 +10,4 @@ mod power;
 mod presets;
 mod test_data;
 mod typical_year;
+mod workloads;

@@ -118,6 +118,7 @@ fn world(zones: usize, hours: usize) -> World {
         pools: (0..zones).map(pool).collect(),
         classes: vec![class("train", Owner::Job), class("web", Owner::Deployment)],
         pods: Vec::new(),
+        traces: Vec::new(),
         forecast: ForecastModel::Persistence,
         scheduler: SchedulerSettings {
             holding: carbon_kube_policies::Holding::Gate,

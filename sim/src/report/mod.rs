@@ -28,7 +28,7 @@ use carbon_kube_core::Span;
 pub use beside::Beside;
 pub use directory::{EventPart, OutputDirectory, Written, write_all};
 pub use summary::{Summary, summary, to_json};
-pub use text::table;
+pub use text::{table, traces};
 
 use crate::outcome::{PodOutcome, PodState};
 use crate::world::{Owner, Pod, PodClass};

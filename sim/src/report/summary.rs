@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::beside::{self, Beside};
 use super::{deadline_missed, delay};
 use crate::outcome::{Outcome, PodState, ZoneAccount};
-use crate::world::World;
+use crate::world::{TraceSource, World};
 
 /// The version of the format that is written.
 pub const VERSION: u32 = 1;
@@ -35,6 +35,10 @@ pub struct Summary {
     pub reference: Option<String>,
     /// What the intensity of each zone is.
     pub grid: Vec<GridSource>,
+    /// The traces that pods come from, with what was left out and what was assumed. Left out where
+    /// there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub traces: Vec<TraceSource>,
     /// The second intensity of the zones that have one. Left out where there is none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub grid_beside: Vec<GridSource>,
@@ -176,6 +180,7 @@ pub fn summary(world: &World, outcomes: &[&Outcome], complete: bool) -> Summary 
         reference: outcomes.first().map(|outcome| outcome.policy.clone()),
         grid: world.zones.iter().map(|z| grid_source(&z.zone, z.series.label())).collect(),
         grid_beside: beside::sources(world),
+        traces: world.traces.clone(),
         runs: outcomes
             .iter()
             .zip(beside::count(world, outcomes))

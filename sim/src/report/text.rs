@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use carbon_kube_core::intensity::Provenance;
 
 use super::summary::{GridSource, Run, Summary};
+use crate::world::{Assumption, TraceSource};
 
 /// The widest line.
 pub const WIDTH: usize = 100;
@@ -185,6 +186,7 @@ fn footnotes(text: &mut String, summary: &Summary) {
     if !summary.grid_beside.is_empty() {
         paragraph(text, "counted beside", &beside(summary));
     }
+    text.push_str(&traces(&summary.traces));
     let scenario = format!("{}, seed {}", summary.scenario, summary.seed);
     paragraph(text, "scenario", &scenario);
     let digests: Vec<String> =
@@ -192,6 +194,31 @@ fn footnotes(text: &mut String, summary: &Summary) {
     if !digests.is_empty() {
         paragraph(text, "digests", &digests.join(", "));
     }
+}
+
+/// What became of the rows of traces, and what was assumed for them: a paragraph for each.
+#[must_use]
+pub fn traces(traces: &[TraceSource]) -> String {
+    let mut text = String::new();
+    let counted = |rows: u64| grouped(rows as f64, 0);
+    for trace in traces {
+        let mut words = format!(
+            "{} pods of {} rows of {} ({})",
+            counted(trace.pods),
+            counted(trace.rows),
+            trace.path,
+            trace.format
+        );
+        for (why, rows) in &trace.skipped {
+            let _ = write!(words, "; {} left out: {why}", counted(*rows));
+        }
+        paragraph(&mut text, &format!("trace of {}", trace.workload), &words);
+        for Assumption { name, text: assumed, rows } in &trace.assumptions {
+            let words = format!("{assumed} ({} rows)", counted(*rows));
+            paragraph(&mut text, &format!("  assumed, {name}"), &words);
+        }
+    }
+    text
 }
 
 /// The same decisions by the second signal: pods and idle nodes of the zones that have one.
@@ -270,6 +297,28 @@ mod tests {
         }
         assert!(text.contains("INTERRUPTED"), "{text}");
         assert!(text.contains("MODELLED, not measured: US-TX (typical-year model), US-NY"));
+    }
+
+    #[test]
+    fn a_trace_says_what_was_left_out_and_what_was_assumed() {
+        let source = TraceSource {
+            workload: "log".into(),
+            path: "log.swf".into(),
+            format: "swf".into(),
+            rows: 18_239,
+            pods: 18_000,
+            skipped: [("cancelled before it began".to_owned(), 239)].into(),
+            assumptions: vec![Assumption {
+                name: "memory-per-core".into(),
+                text: "4 GiB of memory per core, where the trace has none".into(),
+                rows: 18_000,
+            }],
+        };
+        assert_eq!(
+            traces(&[source]),
+            "trace of log: 18,000 pods of 18,239 rows of log.swf (swf); 239 left out: cancelled before it began\n  \
+             assumed, memory-per-core: 4 GiB of memory per core, where the trace has none (18,000 rows)\n"
+        );
     }
 
     #[test]

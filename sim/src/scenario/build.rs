@@ -5,6 +5,7 @@ mod intensity;
 mod machines;
 mod pods;
 mod prices;
+mod traces;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,8 +16,8 @@ use carbon_kube_datasets::{ReadError, bundled};
 use carbon_kube_policies::Holding;
 use carbon_kube_policies::cycle::SCHEDULER_RETRY;
 
+use self::pods::Pods;
 use super::Parsed;
-use super::cluster;
 use super::diagnostic::{Code, Diagnostic, Report};
 use super::spec::{self, Forecast, ForecastKind, ScoringStrategy, ScoringType, Spec};
 use crate::world::{AccountingSettings, Pod, SchedulerSettings, Scoring, World};
@@ -38,7 +39,7 @@ pub fn build(parsed: &Parsed, base_dir: &Path) -> Result<World, Vec<Diagnostic>>
     let mut report = Report::new(&parsed.file).with_tree(&parsed.tree);
     let end = spec.start.0 + spec.duration.0;
     let pools = machines::pools(spec, base_dir, &mut report);
-    let pods = pods::read(spec, &pools, base_dir, &mut report);
+    let Pods { pods, classes, traces } = pods::read(spec, &pools, base_dir, &mut report);
     let covered = Covered {
         start: spec.start.0,
         end,
@@ -57,8 +58,9 @@ pub fn build(parsed: &Parsed, base_dir: &Path) -> Result<World, Vec<Diagnostic>>
         end,
         zones,
         pools,
-        classes: spec.workloads.iter().map(cluster::class).collect(),
+        classes,
         pods,
+        traces,
         forecast,
         scheduler: scheduler(spec),
         accounting: accounting(spec),

@@ -12,7 +12,7 @@ use super::schema::{did_you_mean, quoted};
 use super::sources;
 use super::spec::{
     Duration, Forecast, ForecastKind, Generated, GpuPower, Holding, NodePool, PodTemplate,
-    Scenario, USUAL_PUE, Workload, ZonePue,
+    Scenario, TraceColumns, TraceFormat, USUAL_PUE, Workload, ZonePue,
 };
 
 /// Fills in defaults that depend on other fields, and reports what can't be looked up.
@@ -38,6 +38,10 @@ pub(super) fn fill(scenario: &mut Scenario, report: &mut Report<'_>) {
         }
     }
     for trace in spec.workloads.iter_mut().filter_map(|w| w.trace.as_mut()) {
+        // Whoever names columns means them, whatever the file is like.
+        if trace.format.is_none() && trace.columns != TraceColumns::default() {
+            trace.format = Some(TraceFormat::Columns);
+        }
         if trace.columns.end.is_none() {
             let column = &mut trace.columns.duration;
             column.get_or_insert_with(|| "duration".to_owned());

@@ -39,7 +39,7 @@ pub use template::{
 };
 pub use workload::{
     ArrivalUnit, CpuUnit, DurationModel, DurationUnit, Generated, MemoryUnit, PodEntry, Shape,
-    Trace, TraceColumns, Workload, WorkloadKind,
+    Trace, TraceColumns, TraceFormat, TraceMachine, TraceShift, Workload, WorkloadKind,
 };
 
 /// A scenario: what is simulated, under which policies, and what is kept of it.

@@ -134,6 +134,7 @@ pub fn world(
         pools,
         classes,
         pods,
+        traces: Vec::new(),
         forecast: ForecastModel::Perfect,
         scheduler: SchedulerSettings {
             holding: Holding::Gate,

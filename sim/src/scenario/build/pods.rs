@@ -1,34 +1,40 @@
 //! The pods of every workload, by arrival.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use carbon_kube_core::zone::Clock;
-use carbon_kube_core::{Bytes, MilliGpu, Span, Time};
-use carbon_kube_datasets::workload::columns::{self, InstantFormat, Length, TimeUnit};
+use carbon_kube_core::{MilliGpu, Span, Time};
 use carbon_kube_datasets::workload::{Arrival, generated};
 
 use crate::scenario::cluster::{self, TemplateRequests};
 use crate::scenario::diagnostic::{Code, Report};
 use crate::scenario::resolve;
-use crate::scenario::room::Room;
 use crate::scenario::sources;
-use crate::scenario::spec::{
-    ArrivalUnit, CpuUnit, DurationUnit, Generated, MemoryUnit, Spec, Trace, Workload,
-};
-use crate::world::{Pod, Pool, Resources};
+use crate::scenario::spec::{Generated, Spec, Workload};
+use crate::world::{Pod, PodClass, Pool, Resources, TraceSource};
 
 /// The most pods of a scenario: about 3 GB of memory.
-const MOST_PODS: usize = 50_000_000;
+pub(super) const MOST_PODS: usize = 50_000_000;
 
-/// Reads or draws the pods of all workloads, sorted by arrival; pods of one instant are in the
-/// order of workloads and, within one, of the scenario or trace.
-pub(super) fn read(
-    spec: &Spec,
-    pools: &[Pool],
-    base_dir: &Path,
-    report: &mut Report<'_>,
-) -> Vec<Pod> {
+/// The pods of a scenario.
+#[derive(Default)]
+pub(super) struct Pods {
+    /// Sorted by arrival; pods of one instant are in the order of workloads and, within one, of the
+    /// scenario or trace.
+    pub(super) pods: Vec<Pod>,
+    /// First a class for each workload. After them those of traces whose pods differ in priority, or
+    /// in whether they may be paused.
+    pub(super) classes: Vec<PodClass>,
+    /// What became of the traces.
+    pub(super) traces: Vec<TraceSource>,
+}
+
+/// Reads or draws the pods of all workloads.
+pub(super) fn read(spec: &Spec, pools: &[Pool], base_dir: &Path, report: &mut Report<'_>) -> Pods {
     let mut pods = Vec::new();
+    let mut traces = Vec::new();
+    let mut classes: Vec<PodClass> = spec.workloads.iter().map(cluster::class).collect();
     for (class, workload) in (0..).zip(&spec.workloads) {
         let mut source = PodSource {
             workload,
@@ -38,6 +44,10 @@ pub(super) fn read(
             own: cluster::requests(workload),
             deadline: resolve::deadline(workload.template.as_ref()),
             path: format!("spec.workloads[{class}]"),
+            seed: spec.seed,
+            kinds: BTreeMap::new(),
+            classes: &mut classes,
+            traces: &mut traces,
             pods: &mut pods,
         };
         source.replicas();
@@ -51,24 +61,43 @@ pub(super) fn read(
         if pods.len() > MOST_PODS {
             let message = format!("{} pods; a run holds 50 million at most", pods.len());
             report.error(Code::TooManyPods, &format!("spec.workloads[{class}]"), message);
-            return Vec::new();
+            return Pods::default();
         }
     }
+    distinct(&classes, report);
     // Stable, so that what was written or drawn first comes first.
-    pods.sort_by_key(|pod: &Pod| (pod.arrival, pod.class));
-    pods
+    pods.sort_by_key(|pod: &Pod| pod.arrival);
+    Pods { pods, classes, traces }
+}
+
+/// Pods are called as their class is, so the classes that traces add must have names of their own.
+fn distinct(classes: &[PodClass], report: &mut Report<'_>) {
+    let mut names = BTreeSet::new();
+    for class in classes {
+        if !names.insert(&class.name) {
+            let message = format!("pods of a trace would be called as those of `{}`", class.name);
+            report
+                .error(Code::DuplicateName, "spec.workloads", message)
+                .hint("rename one of the workloads");
+        }
+    }
 }
 
 /// One workload on its way to pods.
-struct PodSource<'a> {
-    workload: &'a Workload,
+pub(super) struct PodSource<'a> {
+    pub(super) workload: &'a Workload,
     class: u32,
-    start: Time,
-    end: Time,
-    own: TemplateRequests,
+    pub(super) start: Time,
+    pub(super) end: Time,
+    pub(super) own: TemplateRequests,
     deadline: Option<Time>,
-    path: String,
-    pods: &'a mut Vec<Pod>,
+    pub(super) path: String,
+    pub(super) seed: u64,
+    /// The classes of pods whose priority and pausing are not the workload's.
+    kinds: BTreeMap<(i32, bool), u32>,
+    classes: &'a mut Vec<PodClass>,
+    pub(super) traces: &'a mut Vec<TraceSource>,
+    pub(super) pods: &'a mut Vec<Pod>,
 }
 
 impl PodSource<'_> {
@@ -119,90 +148,38 @@ impl PodSource<'_> {
         let name = &self.workload.name;
         let arrivals = generated::arrivals(&figures, self.start, self.end, &clock, seed, name);
         for arrival in arrivals {
-            let requests = Resources { cpu: arrival.cpu, memory: arrival.memory, gpu: arrival.gpu };
-            self.push(&arrival, requests);
+            let Arrival { cpu, memory, gpu, .. } = arrival;
+            self.push(&arrival, Resources { cpu, memory, gpu });
         }
     }
 
-    fn trace(&mut self, trace: &Trace, pools: &[Pool], base_dir: &Path, report: &mut Report<'_>) {
-        let path = format!("{}.trace", self.path);
-        let file = base_dir.join(&trace.path);
-        let arrivals = match columns::read(&file, &trace_columns(trace), self.start) {
-            Ok(arrivals) => arrivals,
-            Err(error) => {
-                report
-                    .error(Code::UnreadableTrace, &format!("{path}.path"), error.to_string())
-                    .maybe_hint(super::hint(&error));
-                return;
-            }
-        };
-        let before = self.pods.len();
-        let window = self.start..self.end;
-        for arrival in arrivals.iter().filter(|a| window.contains(&a.at)) {
-            let requests = self.of_row(arrival, trace);
-            self.push(arrival, requests);
+    /// The class of the pod: the workload's, or one that differs in what the trace says of this pod.
+    /// Where the workload itself says whether its pods may be paused, that wins.
+    fn class_of(&mut self, arrival: &Arrival) -> u32 {
+        let base = &self.classes[self.class as usize];
+        let priority = arrival.priority.map_or(base.priority, i32::from);
+        let own = self.workload.interruptible;
+        let interruptible = own.or(arrival.interruptible).unwrap_or(base.interruptible);
+        if (priority, interruptible) == (base.priority, base.interruptible) {
+            return self.class;
         }
-        if self.pods.len() == before {
-            self.outside(&arrivals, &path, report);
-        }
-        self.fits(&self.pods[before..], pools, &path, report);
+        let classes = &mut *self.classes;
+        *self.kinds.entry((priority, interruptible)).or_insert_with(|| {
+            let pausing = if interruptible { "-interruptible" } else { "" };
+            let base = &classes[self.class as usize];
+            let name = format!("{}-p{priority}{pausing}", base.name);
+            let class = PodClass { name, priority, interruptible, ..base.clone() };
+            classes.push(class);
+            (classes.len() - 1) as u32
+        })
     }
 
-    /// What a row requests; what the trace doesn't tell is the template's.
-    fn of_row(&self, arrival: &Arrival, trace: &Trace) -> Resources {
-        let has_memory = trace.columns.memory.is_some() || trace.memory_per_core.is_some();
-        let has_gpu = trace.columns.gpu.is_some();
-        Resources {
-            cpu: arrival.cpu,
-            memory: if has_memory { arrival.memory } else { self.own.memory },
-            gpu: if has_gpu { arrival.gpu } else { self.own.gpu },
-        }
-    }
-
-    fn outside(&self, arrivals: &[Arrival], path: &str, report: &mut Report<'_>) {
-        let (Some(first), Some(last)) = (arrivals.first(), arrivals.last()) else {
-            return;
-        };
-        let message = format!(
-            "no pod arrives in the window of {} to {}: the trace has {} to {}",
-            self.start, self.end, first.at, last.at
-        );
-        report
-            .error(Code::OutsideWindow, path, message)
-            .hint("move `spec.start`, or check `arrivalUnit`");
-    }
-
-    /// Reports rows that no node takes: how many, and the largest of them.
-    fn fits(&self, pods: &[Pod], pools: &[Pool], path: &str, report: &mut Report<'_>) {
-        let class = cluster::class(self.workload);
-        // A class without any pool has been refused when the scenario was parsed.
-        let Ok(room) = Room::new(&class, pools) else {
-            return;
-        };
-        let refused = pods.iter().filter(|pod| !room.fits(&pod.requests));
-        let count = refused.clone().count();
-        if let Some(largest) = refused.map(|pod| pod.requests).max() {
-            let message = format!(
-                "no node is large enough for {count} of {} pods, up to {}",
-                pods.len(),
-                cluster::shown(&largest)
-            );
-            report.error(Code::PodTooLarge, path, message).hint(room.largest(&largest));
-        }
-        let without_cpu = pods.iter().filter(|pod| pod.requests.cpu.0 == 0).count();
-        if without_cpu > 0 {
-            let message = format!("{without_cpu} of {} pods request no CPU", pods.len());
-            report
-                .error(Code::NoRequest, path, message)
-                .hint("check `cpuUnit`, or leave these rows out");
-        }
-    }
-
-    fn push(&mut self, arrival: &Arrival, requests: Resources) {
+    pub(super) fn push(&mut self, arrival: &Arrival, requests: Resources) {
         // A row of no length is a pod that failed at once; the engine needs an end after a start.
         let duration = arrival.duration.max(Span::from_millis(1));
+        let class = self.class_of(arrival);
         self.pods.push(Pod {
-            class: self.class,
+            class,
             arrival: arrival.at,
             duration,
             max_delay: self.max_delay(arrival.max_delay, arrival.at, duration),
@@ -250,67 +227,4 @@ fn figures(spec: &Generated) -> Option<generated::Generated> {
             })
             .collect(),
     })
-}
-
-fn trace_columns(trace: &Trace) -> columns::WorkloadColumns {
-    let names = &trace.columns;
-    let unit = time_unit(trace.duration_unit);
-    let length = match &names.end {
-        Some(end) => Length::End { column: end.clone() },
-        None => Length::Duration {
-            column: names.duration.clone().unwrap_or_else(|| "duration".to_owned()),
-            unit,
-        },
-    };
-    let memory = match &names.memory {
-        Some(column) => {
-            columns::Memory::Column { column: column.clone(), unit: memory_unit(trace.memory_unit) }
-        }
-        None => columns::Memory::PerCore(
-            trace.memory_per_core.as_ref().map_or(Bytes(0), |memory| memory.0),
-        ),
-    };
-    let max_delay = |column: &String| columns::Patience::MaxDelay { column: column.clone(), unit };
-    columns::WorkloadColumns {
-        arrival: names.arrival.clone(),
-        arrival_format: arrival_format(trace.arrival_unit),
-        length,
-        cpu: names.cpu.clone(),
-        cpu_unit: match trace.cpu_unit {
-            CpuUnit::Cores => columns::CpuUnit::Cores,
-            CpuUnit::Millicores => columns::CpuUnit::Milli,
-        },
-        memory,
-        gpu: names.gpu.clone(),
-        patience: names.max_delay.as_ref().map(max_delay),
-    }
-}
-
-fn arrival_format(unit: ArrivalUnit) -> InstantFormat {
-    match unit {
-        ArrivalUnit::Milliseconds => InstantFormat::SinceStart(TimeUnit::Milliseconds),
-        ArrivalUnit::Seconds => InstantFormat::SinceStart(TimeUnit::Seconds),
-        ArrivalUnit::Minutes => InstantFormat::SinceStart(TimeUnit::Minutes),
-        ArrivalUnit::Hours => InstantFormat::SinceStart(TimeUnit::Hours),
-        ArrivalUnit::EpochSeconds => InstantFormat::SinceEpoch(TimeUnit::Seconds),
-        ArrivalUnit::EpochMilliseconds => InstantFormat::SinceEpoch(TimeUnit::Milliseconds),
-        ArrivalUnit::Rfc3339 => InstantFormat::Date,
-    }
-}
-
-fn time_unit(unit: DurationUnit) -> TimeUnit {
-    match unit {
-        DurationUnit::Milliseconds => TimeUnit::Milliseconds,
-        DurationUnit::Seconds => TimeUnit::Seconds,
-        DurationUnit::Minutes => TimeUnit::Minutes,
-        DurationUnit::Hours => TimeUnit::Hours,
-    }
-}
-
-fn memory_unit(unit: MemoryUnit) -> columns::MemoryUnit {
-    match unit {
-        MemoryUnit::Bytes => columns::MemoryUnit::Bytes,
-        MemoryUnit::Mebibytes => columns::MemoryUnit::Mebibytes,
-        MemoryUnit::Gibibytes => columns::MemoryUnit::Gibibytes,
-    }
 }

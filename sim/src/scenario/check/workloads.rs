@@ -157,6 +157,19 @@ fn trace_columns(workload: &Workload, path: &str, report: &mut Report<'_>) {
         let message = "expected one of `duration` and `end`, found both";
         report.error(Code::NotOne, &path, message);
     }
+    if columns.max_delay.is_some() && columns.deadline.is_some() {
+        let path = format!("{path}.trace.columns");
+        let message = "expected one of `maxDelay` and `deadline`, found both";
+        report.error(Code::NotOne, &path, message);
+    }
+    if trace.to.as_ref().is_some_and(|to| to.0 <= trace.from.0) {
+        let path = format!("{path}.trace.to");
+        report.error(Code::OutOfRange, &path, "it is not after `from`: nothing is left");
+    }
+    if trace.pod_cpu.as_ref().is_some_and(|cpu| cpu.0.0 == 0) {
+        let path = format!("{path}.trace.podCpu");
+        report.error(Code::OutOfRange, &path, "pods of no CPU can't share anything");
+    }
     if columns.memory.is_some() && trace.memory_per_core.is_some() {
         let path = format!("{path}.trace.memoryPerCore");
         let message = "the trace has a column for memory, so this key is never used";

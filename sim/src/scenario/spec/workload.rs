@@ -184,12 +184,49 @@ fn one() -> f64 {
     1.0
 }
 
-/// Pods from a CSV file, a row each. Rows that arrive outside the window are left out.
+/// Pods from a file, in one of the formats of real traces or as a CSV file with named columns. What a
+/// format's rows become is its rule; what a trace does not say is filled by assumptions, which every
+/// report names. Rows that arrive outside the window are left out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Trace {
-    /// Path of a CSV file with a header, may end in `.gz`; relative to the scenario file.
+    /// Path of the file, may be gzipped; relative to the scenario file.
     pub path: String,
+    /// What the file is. Default: from its content; `columns` where that is like no format, or where
+    /// `columns` names any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<TraceFormat>,
+    /// Leaves out what arrives sooner after the beginning of the trace. Default `0s`.
+    #[serde(default = "no_time")]
+    pub from: Duration,
+    /// Leaves out what arrives so long after the beginning of the trace, or later. Default: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Duration>,
+    /// Where the beginning of the trace, or of the cut by `from`, goes. Default: a trace with dates
+    /// keeps them, another one begins with the window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shift: Option<TraceShift>,
+    /// Spreads the arrivals over so many times the time: 0.5 makes them twice as dense. Durations
+    /// and delays stay as they are. Default 1.
+    #[serde(default = "one")]
+    #[schemars(range(min = 0.000001, max = 1_000_000))]
+    pub time_scale: f64,
+    /// So many pods for each one of the trace, always whole ones: below 1 pods are drawn from the
+    /// seed, above 1 some have copies. Default 1.
+    #[serde(default = "one")]
+    #[schemars(range(min = 0, max = 10_000))]
+    pub size_scale: f64,
+    /// The most CPU of one pod: a larger one without GPUs becomes several that share its requests and
+    /// are scheduled each on its own, as the processes of a parallel job. Default: nothing is split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod_cpu: Option<CpuQuantity>,
+    /// The machine of which a trace's requests are parts, for `alibaba-batch` (memory) and
+    /// `google-task-events`. Default: 96 cores and 32 cores, with `memoryPerCore`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<TraceMachine>,
+    /// Unit of the times of a `gaia` file. Default: as the first duration tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_unit: Option<DurationUnit>,
     /// Which columns to read. Default: those called as the keys, where there is a default.
     #[serde(default)]
     pub columns: TraceColumns,
@@ -205,10 +242,59 @@ pub struct Trace {
     /// Unit of the column `memory`. Default `bytes`.
     #[serde(default)]
     pub memory_unit: MemoryUnit,
-    /// For a trace without a memory column: so much per requested core. Default: the memory
-    /// request of the template's containers.
+    /// For a trace without memory: so much per requested core. Default: `4Gi`; with `columns`, the
+    /// memory request of the template's containers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_per_core: Option<MemoryQuantity>,
+}
+
+/// Formats of traces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TraceFormat {
+    /// Standard Workload Format of the Parallel Workloads Archive.
+    Swf,
+    /// Pods of Alibaba's `cluster-trace-gpu-v2023`.
+    Openb,
+    /// Batch tasks of Alibaba's `cluster-trace-v2018`.
+    AlibabaBatch,
+    /// VM table of the Azure public dataset, V1 or V2.
+    AzureVm,
+    /// Task events of Google's cluster trace of 2011.
+    GoogleTaskEvents,
+    /// Samples of the GAIA simulator.
+    Gaia,
+    /// Tasks of SURF Lisa, as OpenDC has them.
+    Surf,
+    /// Workflows of the Grid Workloads Archive, as OpenDC has them.
+    Gwf,
+    /// What `carbon-kube datasets import` has written.
+    Stored,
+    /// A CSV file whose columns are named here.
+    Columns,
+}
+
+/// Where a trace goes in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TraceShift {
+    /// Nowhere: each pod keeps its date.
+    None,
+    /// Its beginning goes to the start of the window.
+    Window,
+    /// By whole weeks, to the first time that its beginning is not before the window: each pod keeps
+    /// its weekday and its hour, in UTC.
+    Weekday,
+}
+
+/// A machine of which requests are parts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct TraceMachine {
+    /// Its CPU.
+    pub cpu: CpuQuantity,
+    /// Its memory.
+    pub memory: MemoryQuantity,
 }
 
 /// Names of the columns of a trace.
@@ -235,6 +321,11 @@ pub struct TraceColumns {
     /// the workload's for every row.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_delay: Option<String>,
+    /// The instant by which the pod must have ended, in the unit of the arrival: instead of
+    /// `maxDelay`. An empty cell takes the workload's `maxDelay`; a pod that can't meet its deadline
+    /// does not wait. Default: no such column.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<String>,
 }
 
 impl Default for TraceColumns {
@@ -247,6 +338,7 @@ impl Default for TraceColumns {
             memory: None,
             gpu: None,
             max_delay: None,
+            deadline: None,
         }
     }
 }

@@ -1,0 +1,106 @@
+//! `datasets import`: a cluster's objects become a scenario, a trace a table.
+
+#![allow(clippy::unwrap_used, reason = "test code")]
+
+mod support;
+
+use support::{Workplace, root};
+
+fn with_objects() -> Workplace {
+    let workplace = Workplace::new();
+    let sample = root().join("datasets/tests/samples/workload/kubernetes.json");
+    std::fs::copy(sample, workplace.path().join("objects.json")).unwrap();
+    workplace
+}
+
+#[test]
+fn a_cluster_becomes_a_scenario_that_validates_and_runs() {
+    let workplace = with_objects();
+    let ended = workplace.run("datasets import --format kubernetes objects.json -o mine.yaml");
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    insta::assert_snapshot!(std::fs::read_to_string(workplace.path().join("mine.yaml")).unwrap());
+    let valid = workplace.run("sim validate mine.yaml");
+    assert_eq!(valid.code, Some(0), "{}", valid.out);
+    // Two nightly, three old, one train; two api, three web.
+    assert_eq!(
+        valid.out, "mine.yaml is valid: 1 zone, 3 nodes, 11 pods, 4 policies\n",
+        "and no warning"
+    );
+    let ended = workplace.run("sim run mine.yaml --out results --quiet");
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    let summary = workplace.json("results/summary.json");
+    assert_eq!(summary["runs"][0]["pods"]["completed"], 11);
+}
+
+#[test]
+fn nodes_without_a_place_need_one() {
+    let workplace = with_objects();
+    let path = workplace.path().join("objects.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("eu-central-1\"", "cellar\"")).unwrap();
+    let ended = workplace.run("datasets import objects.json -o mine.yaml");
+    assert_eq!(ended.code, Some(2));
+    insta::assert_snapshot!(ended.err);
+    let ended = workplace.run("datasets import objects.json -o mine.yaml --zone SE");
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    // Of Sweden there are no data here, and the file says so.
+    let text = std::fs::read_to_string(workplace.path().join("mine.yaml")).unwrap();
+    assert!(text.contains("# assumed, grid-intensity: "), "{text}");
+    assert_eq!(workplace.run("sim validate mine.yaml").code, Some(0));
+}
+
+const LOG: &str = "\
+; UnixStartTime: 1590969600
+1 0 -1 3600 4 -1 -1 -1 -1 -1 1 1 1 1 -1 -1 -1 -1
+2 60 -1 7200 2 -1 -1 8 -1 512 0 1 1 1 -1 -1 -1 -1
+";
+
+#[test]
+fn a_trace_becomes_a_table_that_a_scenario_takes() {
+    let workplace = Workplace::new();
+    workplace.write("log.swf", LOG);
+    let ended = workplace.run("datasets import log.swf -o log.csv");
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    insta::assert_snapshot!(std::fs::read_to_string(workplace.path().join("log.csv")).unwrap());
+    insta::assert_snapshot!(ended.err);
+    let scenario = |file: &str| {
+        format!(
+            "apiVersion: carbon-kube.io/v1alpha1\nkind: Scenario\nmetadata: {{name: t}}\nspec:\n  \
+             start: 2020-06-01T00:00:00Z\n  duration: 1d\n  grid: {{zones: [{{zone: EU-DE}}]}}\n  \
+             nodePools: [{{name: n, zone: EU-DE, count: 1, instanceType: m5.8xlarge}}]\n  \
+             workloads: [{{name: w, trace: {{path: {file}}}}}]\n  policies: [default-scheduler]\n"
+        )
+    };
+    let emitted = |file: &str| {
+        workplace.write("s.yaml", &scenario(file));
+        let ended = workplace.run("sim run s.yaml --out r --overwrite --format json --quiet");
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
+        let json: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+        (json["runs"][0]["digest"].clone(), json["traces"].clone())
+    };
+    let (digest, traces) = emitted("log.swf");
+    assert_eq!(digest, emitted("log.csv").0);
+    assert_eq!(traces[0]["assumptions"][0]["name"], "memory-per-core");
+}
+
+#[test]
+fn nothing_is_overwritten_and_wrong_options_say_what_is_right() {
+    let workplace = with_objects();
+    workplace.write("log.swf", LOG);
+    workplace.write("there.csv", "kept");
+    for words in [
+        "datasets import log.swf -o there.csv",
+        "datasets import log.swf -o log.parquet",
+        "datasets import log.swf log.swf -o log.csv",
+        "datasets import log.swf --format swfs -o log.csv",
+        "datasets import log.swf --format columns -o log.csv",
+        "datasets import log.swf --format azure-vm -o log.csv",
+        "datasets import log.swf --format kubernetes -o log.yaml",
+        "datasets import objects.json --format swf -o log.csv",
+    ] {
+        let ended = workplace.run(words);
+        assert_eq!(ended.code, Some(2), "{words}");
+        insta::assert_snapshot!(ended.err);
+    }
+    assert!(!workplace.path().join("log.csv").exists());
+}
