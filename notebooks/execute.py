@@ -34,7 +34,7 @@ def execute(path, pictures):
     nbformat.validate(notebook)
     if not stripped(notebook):
         return "it has outputs: clear them before it is kept"
-    client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": path.parent}})
+    client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}})
     try:
         client.execute()
     except CellExecutionError as error:

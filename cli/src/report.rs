@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use carbon_kube_sim::report::html::{self, MARK, PageError};
@@ -31,6 +31,10 @@ fn page_failure(error: PageError) -> Failure {
 /// An earlier report may be replaced, and nothing else: a slip must not cost anybody the
 /// `summary.json` that the report is made from.
 fn may_be_written(target: &Path) -> Result<(), Failure> {
+    if !folder(target).is_dir() {
+        let message = format!("{}: its folder does not exist", target.display());
+        return Err(Failure::new(message).hint("make the folder first, or name another"));
+    }
     let mut head = Vec::new();
     match fs::metadata(target) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -54,16 +58,19 @@ fn may_be_written(target: &Path) -> Result<(), Failure> {
     Err(Failure::new(message).hint("name another file; only earlier reports are replaced"))
 }
 
+fn folder(target: &Path) -> &Path {
+    target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// All of the page under its name, or what was there before.
 fn write(target: &Path, page: &str) -> Result<(), Failure> {
-    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.map_or_else(|| PathBuf::from("."), Path::to_owned);
-    let written =
-        tempfile::Builder::new().prefix(".report-").tempfile_in(folder).and_then(|mut file| {
+    let written = tempfile::Builder::new().prefix(".report-").tempfile_in(folder(target)).and_then(
+        |mut file| {
             file.write_all(page.as_bytes())?;
             readable(file.as_file())?;
             file.persist(target).map(drop).map_err(|failed| failed.error)
-        });
+        },
+    );
     written.map_err(|error| refused(target, &error))
 }
 
@@ -80,9 +87,9 @@ fn readable(_: &File) -> io::Result<()> {
 }
 
 fn refused(target: &Path, error: &io::Error) -> Failure {
-    let failure = Failure::new(format!("{}: can't write: {error}", target.display()));
+    // Not the error's own words: they may name the temporary file.
+    let failure = Failure::new(format!("{}: can't write: {}", target.display(), error.kind()));
     match error.kind() {
-        io::ErrorKind::NotFound => failure.hint("make its folder first, or name another"),
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             failure.hint("name a file that you may write with --out")
         }

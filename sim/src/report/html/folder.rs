@@ -9,7 +9,6 @@ use serde_json::Value;
 use super::columns::not_read;
 use super::delays::{self, Pods};
 use super::hours::{self, Hours};
-use super::page::Trace;
 use super::{PageError, Summary};
 use crate::report::summary::VERSION;
 
@@ -21,8 +20,6 @@ pub struct Folder {
     pub pods: Option<Vec<Pods>>,
     /// `None` where the scenario left out `zones.parquet`.
     pub hours: Option<Hours>,
-    /// What is known of the traces that pods came from.
-    pub traces: Vec<Trace>,
 }
 
 /// What the page says of `scenario.effective.yaml`. Only looked at, not run: so that a folder of
@@ -90,7 +87,7 @@ pub fn read(folder: &Path) -> Result<Folder, PageError> {
         }
         Err(source) => return Err(PageError::Io { path: folder.to_owned(), source }),
     }
-    let (summary, Traces { traces }) = summary(&folder.join("summary.json"))?;
+    let summary = summary(&folder.join("summary.json"))?;
     let scenario = scenario(&folder.join("scenario.effective.yaml"))?;
     let pods = scenario.wrote("pods").then(|| folder.join("pods.parquet"));
     let zones = scenario.wrote("zones").then(|| folder.join("zones.parquet"));
@@ -99,7 +96,6 @@ pub fn read(folder: &Path) -> Result<Folder, PageError> {
         hours: zones.map(|path| hours::read(&path, &summary)).transpose()?,
         summary,
         scenario,
-        traces,
     })
 }
 
@@ -114,14 +110,7 @@ struct Versioned {
     version: u32,
 }
 
-/// Left out of a summary whose pods come from no trace.
-#[derive(Deserialize)]
-struct Traces {
-    #[serde(default)]
-    traces: Vec<Trace>,
-}
-
-fn summary(path: &Path) -> Result<(Summary, Traces), PageError> {
+fn summary(path: &Path) -> Result<Summary, PageError> {
     let text = text(path)?;
     let broken = |error: serde_json::Error| {
         PageError::broken(path, format!("not the summary of a run: {error}"))
@@ -134,7 +123,7 @@ fn summary(path: &Path) -> Result<(Summary, Traces), PageError> {
     if summary.runs.is_empty() {
         return Err(PageError::broken(path, "there are no runs in it"));
     }
-    Ok((summary, serde_json::from_str(&text).map_err(broken)?))
+    Ok(summary)
 }
 
 fn scenario(path: &Path) -> Result<Scenario, PageError> {

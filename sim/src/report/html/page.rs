@@ -3,7 +3,6 @@
 use askama::Template;
 use carbon_kube_core::intensity::Provenance;
 use plotters::prelude::RGBColor;
-use serde::Deserialize;
 
 use super::super::charts::stroke;
 use super::super::summary::{GridSource, Run, Summary};
@@ -15,6 +14,7 @@ use super::front::front;
 use super::headline::{Headline, headline};
 use super::hours::Hours;
 use super::pictures;
+use crate::world::{Assumption, TraceSource};
 
 /// More panels over time than these make nobody wiser; the table has all zones.
 const MOST_ZONES: usize = 8;
@@ -141,7 +141,7 @@ pub fn render(folder: &Folder) -> Result<String, String> {
         facts: facts(folder),
         signals: summary.grid.iter().chain(&summary.grid_beside).map(signal).collect(),
         beside: beside(summary),
-        traces: folder.traces.iter().map(trace_notes).collect(),
+        traces: summary.traces.iter().map(trace_notes).collect(),
         yaml: &scenario.text,
     };
     let body = page.render().map_err(|error| error.to_string())?;
@@ -382,29 +382,7 @@ fn beside(summary: &Summary) -> Vec<(&str, String, String)> {
     runs.collect()
 }
 
-/// What a summary says of a trace; written by runs whose pods come from one.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Trace {
-    workload: String,
-    path: String,
-    format: String,
-    rows: u64,
-    pods: u64,
-    #[serde(default)]
-    skipped: std::collections::BTreeMap<String, u64>,
-    #[serde(default)]
-    assumptions: Vec<Assumption>,
-}
-
-/// Something that a trace does not say, and what was taken for it.
-#[derive(Clone, Debug, Deserialize)]
-struct Assumption {
-    name: String,
-    text: String,
-    rows: u64,
-}
-
-fn trace_notes(trace: &Trace) -> TraceNotes<'_> {
+fn trace_notes(trace: &TraceSource) -> TraceNotes<'_> {
     let skipped =
         trace.skipped.iter().map(|(why, &rows)| format!("{} rows left out: {why}", count(rows)));
     let assumed = trace.assumptions.iter().map(|Assumption { name, text, rows }| {

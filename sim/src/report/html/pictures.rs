@@ -221,10 +221,10 @@ fn wide((low, high): (f64, f64), divisions: u32) -> Scale {
     Scale::spanning(low, high + air, divisions)
 }
 
-/// Beside a point, where no other point or number is.
+/// Beside a point, where no other point or number is; over the front, which runs to the right.
 fn free_place((x, y): Point, taken: &[Point]) -> Point {
     let places =
-        [(14.0, 0.0), (-14.0, 0.0), (0.0, -16.0), (0.0, 16.0), (12.0, -14.0), (-12.0, 14.0)]
+        [(11.0, -11.0), (14.0, 0.0), (0.0, -16.0), (-14.0, 0.0), (0.0, 16.0), (-12.0, 14.0)]
             .map(|(right, down)| (x + right, y + down));
     let clear = |place: &Point| {
         taken.iter().all(|other| (other.0 - place.0).hypot(other.1 - place.1) > LETTERS * 0.8)

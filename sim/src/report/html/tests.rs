@@ -128,7 +128,7 @@ fn traces_say_what_was_left_out_and_assumed() {
 fn failure(change: impl FnOnce(&Path)) -> String {
     let (_root, folder) = tiny();
     change(&folder);
-    let error = page(&folder).err().expect("it is refused");
+    let error = page(&folder).expect_err("it is refused");
     assert!(error.hint().is_some(), "{error}");
     error.to_string().replace(&folder.display().to_string(), "run")
 }
