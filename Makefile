@@ -44,24 +44,25 @@ load: ## Put the extender under load on this machine: 6 minutes, two cores
 	services/extender/benches/load.sh
 
 FUZZ = services/extender/fuzz
+FUZZ_READERS = datasets/fuzz
 
 .PHONY: fuzz
-fuzz: fuzz-workloads ## Fuzz requests, documents and readers, a minute each or RUNS=N inputs each (needs cargo-fuzz and a nightly compiler)
+fuzz: fuzz-readers ## Fuzz requests, documents and readers, a minute each or RUNS=N inputs each (needs cargo-fuzz and a nightly compiler)
 	cp Cargo.lock $(FUZZ)/Cargo.lock
 	cargo run --locked -p carbon-kube-extender --example fuzz_seeds -- $(FUZZ)/corpus
 	cd $(FUZZ) && cargo +nightly fuzz run request -- -dict=protocol.dict $(FUZZ_LIMIT)
 	cd $(FUZZ) && cargo +nightly fuzz run documents -- -dict=documents.dict $(FUZZ_LIMIT)
 
-READERS = datasets/fuzz
-
-.PHONY: fuzz-workloads
-fuzz-workloads: ## Fuzz the readers of workload traces and cluster objects
-	cp Cargo.lock $(READERS)/Cargo.lock
-	mkdir -p $(READERS)/corpus/workload $(READERS)/corpus/kubernetes
-	cp datasets/tests/samples/workload/* $(READERS)/corpus/workload
-	cp datasets/tests/samples/workload/kubernetes.json $(READERS)/corpus/kubernetes
-	cd $(READERS) && cargo +nightly fuzz run workload -- $(FUZZ_LIMIT)
-	cd $(READERS) && cargo +nightly fuzz run kubernetes -- $(FUZZ_LIMIT)
+.PHONY: fuzz-readers
+fuzz-readers: ## Fuzz the readers of grid data, workload traces and cluster objects
+	cp Cargo.lock $(FUZZ_READERS)/Cargo.lock
+	cargo run --locked -p carbon-kube-datasets --example fuzz_seeds -- $(FUZZ_READERS)/corpus
+	mkdir -p $(FUZZ_READERS)/corpus/workload $(FUZZ_READERS)/corpus/kubernetes
+	cp datasets/tests/samples/workload/* $(FUZZ_READERS)/corpus/workload
+	cp datasets/tests/samples/workload/kubernetes.json $(FUZZ_READERS)/corpus/kubernetes
+	cd $(FUZZ_READERS) && cargo +nightly fuzz run grid -- $(FUZZ_LIMIT)
+	cd $(FUZZ_READERS) && cargo +nightly fuzz run workload -- $(FUZZ_LIMIT)
+	cd $(FUZZ_READERS) && cargo +nightly fuzz run kubernetes -- $(FUZZ_LIMIT)
 
 FUZZ_LIMIT = -max_len=4096 -timeout=10 $(if $(RUNS),-runs=$(RUNS),-max_total_time=60)
 

@@ -2,10 +2,15 @@
 
 use std::path::PathBuf;
 
-use carbon_kube_core::intensity;
 use carbon_kube_core::mix::FactorSet;
+use carbon_kube_core::{Span, intensity};
+use carbon_kube_datasets::intensity as intensity_files;
+use carbon_kube_datasets::intensity::Gaps;
+use carbon_kube_datasets::workload::trace;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+
+use crate::datasets::import::ImportFormat;
 
 /// Simulate carbon-aware scheduling policies for Kubernetes on real grid history.
 #[derive(Debug, Parser)]
@@ -85,10 +90,12 @@ pub enum ScenarioCommand {
 pub enum DatasetsCommand {
     /// List the grid data that needs no file
     List(ListArgs),
-    /// Mean, spread, daily swing and gaps of a zone or a file
-    Stats(StatsArgs),
-    /// Turn a cluster's objects into a scenario, or a workload trace into a table
+    /// Bring grid data, workload traces and clusters from the files of others into forms of ours
     Import(ImportArgs),
+    /// Mean, spread, daily swing and gaps of a zone or a file, and a picture of them
+    Stats(StatsArgs),
+    /// Turn a series that was imported from CSV into Parquet, or back
+    Convert(ConvertArgs),
     /// Fit the typical-year model to files in the open format
     FitTypicalYear(FitArgs),
 }
@@ -261,22 +268,24 @@ impl From<Signal> for intensity::Signal {
     }
 }
 
+/// How the files of a zone are to be read.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Examples:\n  carbon-kube datasets stats US-CA\n  \
-                  carbon-kube datasets stats US-CA --signal marginal\n  \
-                  carbon-kube datasets stats EU-DE --factor-set lifecycle\n  \
-                  carbon-kube datasets stats mine.csv --zone EU-DE --time-column Datetime \
-                  --value-column intensity --unit lb/MWh")]
-pub struct StatsArgs {
-    /// A zone with bundled or modelled data, or a CSV file (.csv, .csv.gz)
-    #[arg(value_name = "FILE|ZONE")]
-    pub source: String,
-    /// Zone that a file stands for; it also chooses the local factors
+pub struct ReadArgs {
+    /// Which place of a file about several, such as the balancing authority CISO; for others what
+    /// was measured, for reports
     #[arg(long)]
-    pub zone: Option<String>,
-    /// Emission factors for a generation mix: local, global or lifecycle
+    pub area: Option<String>,
+    /// Emission factors for a generation mix: local, global or lifecycle; of files with both,
+    /// lifecycle takes the lifecycle column
+    #[arg(long, visible_alias = "factors")]
+    pub factor_set: Option<FactorSet>,
+    /// What becomes of gaps and glitches: keep, error, hold, interpolate (both for 6 hours at most)
+    /// or same-hour
     #[arg(long, default_value_t)]
-    pub factor_set: FactorSet,
+    pub gaps: Gaps,
+    /// Means over steps of this length, such as 1h; if not given, the step of the files
+    #[arg(long, value_name = "SPAN")]
+    pub step: Option<Span>,
     /// Column with the start of each step; with --value-column, for a file of intensities
     #[arg(long, requires = "value_column")]
     pub time_column: Option<String>,
@@ -286,32 +295,99 @@ pub struct StatsArgs {
     /// Unit of the intensity
     #[arg(long, default_value = "g/kWh", requires = "value_column")]
     pub unit: String,
-    /// Which intensity: of all generation, or of the plant that answers one more kWh
+    /// Which intensity: of all generation, or of the plant that answers one more kWh; for files
+    /// that do not say it
     #[arg(long, value_enum, default_value_t)]
     pub signal: Signal,
-    /// How the statistics are printed
-    #[arg(long, value_enum, default_value_t)]
-    pub format: Format,
 }
 
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Nothing is overwritten: a target that exists is refused.\n\n\
-                  Examples:\n  kubectl get nodes,pods,jobs,deployments,statefulsets -A -o json > objects.json\n  \
-                  carbon-kube datasets import --format kubernetes objects.json -o mine.yaml\n  \
-                  carbon-kube datasets import log.swf.gz -o log.csv")]
+#[command(after_help = formats(), after_long_help = formats())]
 pub struct ImportArgs {
-    /// Objects of a cluster (JSON), or one workload trace
+    /// Grid data of one zone in any order (where they overlap they have to agree), one workload
+    /// trace, or the objects of a cluster as JSON
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// `kubernetes`, or the format of a trace; if not given, from the content
-    #[arg(long, value_name = "NAME")]
-    pub format: Option<String>,
-    /// Grid zone of the nodes that don't say where they are
+    /// Zone that grid data stand for, which also chooses the local factors; of objects, the grid of
+    /// nodes that don't say where they are
     #[arg(long)]
     pub zone: Option<String>,
-    /// The scenario (.yaml) or the table (.csv)
-    #[arg(long, short, value_name = "PATH")]
+    /// Where to write: a series as .parquet or .csv, a trace as .csv, a scenario as .yaml
+    #[arg(long, short, value_name = "OUT")]
     pub out: PathBuf,
+    /// Replace OUT
+    #[arg(long)]
+    pub overwrite: bool,
+    /// The format of the files; if not given, it is detected
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<ImportFormat>,
+    #[command(flatten)]
+    pub read: ReadArgs,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The examples and the formats, from the table of formats.
+fn formats() -> String {
+    let mut text = "Formats of grid data, which need --zone; detected unless forced:\n".to_owned();
+    for format in intensity_files::Format::ALL {
+        text.push_str(&format!("  {:<24} {}\n", format.name(), format.about()));
+    }
+    text.push_str(&format!(
+        "\nFormats of workload traces: {}.\nObjects of a cluster: kubernetes.\n",
+        trace::Format::names()
+    ));
+    text.push_str(
+        "\nExamples:\n  carbon-kube datasets import EIA930_BALANCE_2020_*.csv --zone US-TX -o US-TX.parquet\n  \
+         carbon-kube datasets import FR_2024_hourly.csv --zone EU-FR --factors lifecycle -o FR.parquet\n  \
+         carbon-kube datasets import smard.csv --zone EU-DE --step 1h --gaps interpolate -o DE.csv\n  \
+         carbon-kube datasets import log.swf.gz -o log.csv\n  \
+         kubectl get nodes,pods,jobs,deployments,statefulsets -A -o json > objects.json\n  \
+         carbon-kube datasets import objects.json -o mine.yaml",
+    );
+    text
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Example:\n  carbon-kube datasets convert US-TX.parquet -o US-TX.csv")]
+pub struct ConvertArgs {
+    /// A series that `datasets import` or `convert` wrote
+    #[arg(value_name = "IN")]
+    pub input: PathBuf,
+    /// Where to write it: .parquet or .csv
+    #[arg(long, short, value_name = "OUT")]
+    pub out: PathBuf,
+    /// Replace OUT
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  carbon-kube datasets stats US-CA\n  \
+                  carbon-kube datasets stats US-CA --signal marginal\n  \
+                  carbon-kube datasets stats EU-DE --factor-set lifecycle --chart EU-DE.svg\n  \
+                  carbon-kube datasets stats FR_2024_hourly.csv --zone EU-FR\n  \
+                  carbon-kube datasets stats mine.csv --zone EU-DE --time-column Datetime \
+                  --value-column intensity --unit lb/MWh")]
+pub struct StatsArgs {
+    /// A zone with bundled or modelled data, or a file in one of the formats of `datasets import`
+    #[arg(value_name = "FILE|ZONE")]
+    pub source: String,
+    /// Zone that a file stands for; it also chooses the local factors
+    #[arg(long)]
+    pub zone: Option<String>,
+    /// The format of the file; if not given, it is detected
+    #[arg(long, value_name = "FORMAT")]
+    pub file_format: Option<intensity_files::Format>,
+    #[command(flatten)]
+    pub read: ReadArgs,
+    /// Also draw it: hours by days, and the mean day
+    #[arg(long, value_name = "OUT.svg")]
+    pub chart: Option<PathBuf>,
+    /// How the statistics are printed
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
 }
 
 #[derive(Debug, ClapArgs)]

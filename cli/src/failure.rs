@@ -44,6 +44,11 @@ impl Failure {
         Self { hint: hint.map(Into::into), ..self }
     }
 
+    /// A hint, where there is none yet.
+    pub fn or_hint(self, hint: &str) -> Self {
+        Self { hint: self.hint.or_else(|| Some(hint.to_owned())), ..self }
+    }
+
     /// The problems of a scenario were printed; nothing is left to say.
     pub fn reported() -> Self {
         Self { message: String::new(), hint: None, code: COULD_NOT_RUN }

@@ -37,9 +37,12 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Policy { command: PolicyCommand::List(args) } => policy::list::run(&args),
         Command::Scenario { command: ScenarioCommand::Schema } => scenario_schema::run(),
         Command::Datasets { command: DatasetsCommand::List(args) } => datasets::list::run(&args),
-        Command::Datasets { command: DatasetsCommand::Stats(args) } => datasets::stats::run(&args),
         Command::Datasets { command: DatasetsCommand::Import(args) } => {
             datasets::import::run(&args)
+        }
+        Command::Datasets { command: DatasetsCommand::Stats(args) } => datasets::stats::run(&args),
+        Command::Datasets { command: DatasetsCommand::Convert(args) } => {
+            datasets::convert::run(&args)
         }
         Command::Datasets { command: DatasetsCommand::FitTypicalYear(args) } => {
             datasets::fit_typical_year::run(&args)

@@ -1,4 +1,5 @@
-//! A bar per run while a comparison goes on; nothing where nobody looks at a terminal.
+//! A bar per run while a comparison goes on, or one over the bytes of files; nothing where nobody
+//! looks at a terminal.
 
 use std::io::IsTerminal;
 
@@ -51,6 +52,16 @@ impl Progress {
         // Bars that were full before are cleared here; a terminal that is gone needs no clearing.
         let _ = self.all.clear();
     }
+}
+
+/// A bar over so many bytes; hidden when standard error is piped.
+pub fn bytes(total: u64) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{wide_bar:.green/dim} {bytes} of {total_bytes}");
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(total).with_style(style)
 }
 
 fn whole_hours(span: Span) -> u64 {

@@ -54,6 +54,57 @@ fn statistics_of_a_file_in_the_open_format_are_those_of_its_mix() {
     assert_ne!(mean("FR.csv.gz --zone EU-FR --factor-set lifecycle"), mean("EU-FR"));
 }
 
+/// Two months of the grid monitor that overlap by an hour, one with an outage.
+const OCTOBER: &str = "\u{feff}\"Region Code\",\"Timestamp (Hour Ending)\",\"Wind Generation (MWh)\",\"Natural gas Generation (MWh)\"\nNE,\"10/31/2020 10 p.m. EDT\",500,500\nNE,\"10/31/2020 11 p.m. EDT\",750,250\nNE,\"11/1/2020 12 a.m. EDT\",250,750\n";
+const NOVEMBER: &str = "\u{feff}\"Region Code\",\"Timestamp (Hour Ending)\",\"Wind Generation (MWh)\",\"Natural gas Generation (MWh)\"\nNE,\"11/1/2020 12 a.m. EDT\",250,750\nNE,\"11/1/2020 1 a.m. EDT\",0,0\nNE,\"11/1/2020 1 a.m. EST\",500,500\n";
+
+#[test]
+fn an_import_joins_files_repairs_as_asked_and_says_what_it_found() {
+    let workplace = Workplace::new();
+    workplace.write("nov.csv", NOVEMBER);
+    workplace.write("oct.csv", OCTOBER);
+    let words = "datasets import nov.csv oct.csv --zone US-NE --factors global --gaps interpolate";
+    insta::assert_snapshot!(workplace.run(&format!("{words} -o NE.parquet")).out);
+    assert_eq!(workplace.names("."), ["NE.parquet", "nov.csv", "oct.csv", "tiny.yaml"]);
+    // Nothing is overwritten by accident.
+    insta::assert_snapshot!(workplace.run(&format!("{words} -o NE.parquet")).failure());
+    let json = workplace.run(&format!("{words} -o NE.parquet --overwrite --json")).out;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["found"]["repeatedRows"], 1);
+    assert_eq!(json["inputs"][0]["file"], "nov.csv");
+    // What was imported knows its zone, and comes back to the last bit from CSV.
+    let convert = |from: &str, to: &str| {
+        let ended = workplace.run(&format!("datasets convert {from} -o {to}"));
+        assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
+    };
+    convert("NE.parquet", "NE.csv");
+    insta::assert_snapshot!(workplace.read("NE.csv"));
+    convert("NE.csv", "again.parquet");
+    let bytes = |name: &str| std::fs::read(workplace.path().join(name)).unwrap();
+    assert_eq!(bytes("again.parquet"), bytes("NE.parquet"));
+    let ended = workplace.run("datasets stats NE.csv --chart NE.svg");
+    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
+    assert!(workplace.read("NE.svg").starts_with("<svg"));
+}
+
+#[test]
+fn an_import_that_can_not_be_is_an_error_with_a_hint() {
+    let workplace = Workplace::new();
+    workplace.write("oct.csv", OCTOBER);
+    for words in [
+        "datasets import oct.csv --zone US-TX -o x.csv",
+        "datasets import oct.csv --zone US-NE -o x.txt",
+        "datasets import oct.csv --zone US-NE --format entsoe -o x.csv",
+        "datasets import oct.csv --zone US-NE --step 45m -o x.csv",
+        "datasets import tiny.yaml --zone US-NE -o x.csv",
+        "datasets import oct.csv --zone US-NE -o no/such/folder/x.csv",
+        "datasets convert oct.csv -o x.parquet",
+    ] {
+        insta::assert_snapshot!(format!("{words}\n{}", workplace.run(words).failure()));
+    }
+    assert_eq!(workplace.names("."), ["oct.csv", "tiny.yaml"]);
+}
+
 #[test]
 fn statistics_of_the_marginal_series_are_there_too() {
     insta::assert_snapshot!(Workplace::new().run("datasets stats US-CA --signal marginal").out);
@@ -112,7 +163,9 @@ fn every_help_has_an_example() {
         "policy list",
         "scenario schema",
         "datasets list",
+        "datasets import",
         "datasets stats",
+        "datasets convert",
         "datasets fit-typical-year",
         "completions",
     ] {

@@ -122,7 +122,7 @@ fn swf_replay() {
 fn openb_replay() {
     let pods = "alibaba_openb_pod_list_default.csv";
     let Some(results) = replayed("openb-replay.yaml", pods) else { return };
-    results.saves(&["percentile"], 0.0..1.0);
+    results.saves(&["percentile"], -1.0..1.0);
     results.saves(&["lowest-zone", "percentile-lowest-zone"], 2.0..8.0);
     results.misses(0.02);
 }
@@ -133,4 +133,57 @@ fn azure_year() {
     results.saves(&["percentile"], 2.0..8.0);
     results.saves(&["lowest-zone", "percentile-lowest-zone"], 10.0..25.0);
     results.misses(0.02);
+}
+
+#[test]
+fn spot_and_failures() {
+    let results = results("spot-and-failures.yaml");
+    results.saves(&["threshold", "percentile"], 1.0..6.0);
+    results.saves(&["percentile-lowest-zone"], 3.0..10.0);
+    for policy in results.0.keys() {
+        assert!((150.0..400.0).contains(&results.pods(policy, "evictions")), "{policy}");
+        assert!(results.pods(policy, "unfinished") < 0.5, "{policy}");
+    }
+}
+
+#[test]
+fn autoscaling() {
+    let results = results("autoscaling.yaml");
+    results.saves(&["percentile"], 0.0..5.0);
+    results.saves(&["lowest-window"], 4.0..12.0);
+    results.saves(&["percentile-lowest-zone"], 2.0..9.0);
+    let hours = |policy: &str| results.0[policy]["nodeHours"].as_f64().unwrap();
+    assert!(hours("lowest-window") < 0.95 * hours("default-scheduler"));
+}
+
+#[test]
+fn gpu_training() {
+    let results = results("gpu-training.yaml");
+    results.saves(&["percentile"], 3.0..10.0);
+    results.saves(&["lowest-zone"], 5.0..12.0);
+    results.saves(&["percentile-lowest-zone"], 7.0..15.0);
+    results.misses(0.02);
+}
+
+#[test]
+fn edge() {
+    let results = results("edge.yaml");
+    results.saves(&["lowest-zone"], 1.0..4.0);
+    results.saves(&["lowest-window"], -0.5..0.5);
+    for policy in results.0.keys() {
+        assert!(results.pods(policy, "evictions") > 700.0, "{policy}");
+        assert!(results.pods(policy, "unfinished") < 0.5, "{policy}");
+    }
+    results.misses(0.03);
+}
+
+#[test]
+fn marginal_vs_average() {
+    let results = results("marginal-vs-average.yaml");
+    results.saves(&["percentile"], 1.0..4.0);
+    results.saves(&["lowest-window"], 2.0..5.0);
+    for policy in ["percentile", "lowest-window"] {
+        let saving = results.0[policy]["beside"]["savingPercent"].as_f64().unwrap();
+        assert!((1.0..5.0).contains(&saving), "{policy}: {saving}");
+    }
 }

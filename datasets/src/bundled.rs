@@ -5,14 +5,14 @@
 //! zone, one series: `US-CA` is EIA's region CAL here, not CAISO.
 
 use carbon_kube_core::forecast::{Issue, RecordedForecasts};
-use carbon_kube_core::intensity::{IntensitySeries, Label, Provenance, Scope, Signal};
+use carbon_kube_core::intensity::{IntensitySeries, Signal};
 use carbon_kube_core::mix::FactorSet;
 use carbon_kube_core::{GramsPerKwh, Span, Time, Zone};
 
 use crate::error::ReadError;
 use crate::instant;
-use crate::intensity::columns::{self, Columns, IntensityUnit};
-use crate::intensity::open::{self, Mix};
+use crate::intensity::columns::{Columns, IntensityUnit};
+use crate::intensity::{self, Format, Request};
 use crate::table::{Row, Table};
 
 /// A bundled trace.
@@ -34,6 +34,16 @@ pub struct Bundled {
     pub licence: &'static str,
     /// Name of the file in `datasets/data/`.
     pub file: &'static str,
+}
+
+impl Bundled {
+    fn request(&self, zone: &Zone) -> Request {
+        Request {
+            area: Some(self.area.to_owned()),
+            signal: self.signal,
+            ..Request::of(zone.clone())
+        }
+    }
 }
 
 /// The text of every report that shows one of these series.
@@ -83,29 +93,25 @@ pub fn catalogue() -> &'static [Bundled] {
 #[must_use]
 pub fn series(zone: &Zone, set: FactorSet) -> Option<Result<IntensitySeries, ReadError>> {
     let (entry, bytes) = find(zone, Signal::Average)?;
-    let mix = Mix { zone: zone.clone(), area: entry.area.to_owned(), factors: set };
-    Some(open::parse(entry.source, bytes, &mix))
+    let request = Request { factors: set, format: Some(Format::Open), ..entry.request(zone) };
+    Some(intensity::parse(entry.source, bytes, &request).map(|import| import.series))
 }
 
 /// The marginal intensity of a zone: direct, hourly means; `None` where none is bundled.
 #[must_use]
 pub fn marginal(zone: &Zone) -> Option<Result<IntensitySeries, ReadError>> {
     let (entry, bytes) = find(zone, Signal::Marginal)?;
-    let label = Label {
-        zone: zone.clone(),
-        area: entry.area.to_owned(),
-        signal: Signal::Marginal,
-        scope: Scope::Direct,
-        factor_set: "WattTime".to_owned(),
-        provenance: Provenance::Measured,
-        source: entry.source.to_owned(),
-    };
     let columns = Columns {
         time: "timestamp_utc".to_owned(),
         value: "marginal_intensity_gco2_per_kwh".to_owned(),
         unit: IntensityUnit::GramsPerKwh,
     };
-    Some(columns::parse(entry.source, bytes, label, &columns))
+    let request = Request {
+        columns: Some(columns),
+        provider: Some("WattTime".to_owned()),
+        ..entry.request(zone)
+    };
+    Some(intensity::parse(entry.source, bytes, &request).map(|import| import.series))
 }
 
 /// The forecasts of [`marginal`] as they were issued, one issue an hour: four values, each for an

@@ -58,12 +58,12 @@ pub enum ReadError {
         reason: String,
     },
     /// More text than any trace has; a small gzip file can unpack to a full disk.
-    #[error("{path}: unpacks to more than {limit_gib} GiB")]
+    #[error("{path}: has more than {limit_mib} MiB of text")]
     TooLarge {
         /// The file.
         path: String,
         /// The limit.
-        limit_gib: u64,
+        limit_mib: u64,
     },
     /// The file is not text.
     #[error("{path}: is not a text file ({what})")]
@@ -102,6 +102,14 @@ pub enum ReadError {
         expected: u64,
         /// Fields in the row.
         found: u64,
+    },
+    /// A quote that is closed on another line, or never.
+    #[error("{path}: line {line}: a quoted field does not end on its line")]
+    OpenQuote {
+        /// The file.
+        path: String,
+        /// The row.
+        line: u64,
     },
     /// A field that is not what its column holds.
     #[error("{path}: line {line}: column `{column}`: `{value}` {problem}")]
@@ -207,6 +215,126 @@ pub enum ReadError {
         /// The zone.
         zone: String,
     },
+    /// The content is that of none of the known formats.
+    #[error("{path}: line 1: is in no format that is known by its content")]
+    UnknownFormat {
+        /// The file.
+        path: String,
+    },
+    /// A format was forced on a file of another kind.
+    #[error("{path}: line 1: is {found}, but `{format}` is {expected}")]
+    OtherKind {
+        /// The file.
+        path: String,
+        /// The format that was asked for.
+        format: crate::intensity::Format,
+        /// What its files are.
+        expected: &'static str,
+        /// What the file is.
+        found: &'static str,
+    },
+    /// A column that may be a fuel, which would be left out of the mix.
+    #[error("{path}: line 1: column `{column}` is not known to `{format}`")]
+    UnknownColumn {
+        /// The file.
+        path: String,
+        /// The column.
+        column: String,
+        /// The format.
+        format: crate::intensity::Format,
+    },
+    /// A file that counts the hours of a year without saying which.
+    #[error("{path}: the file's name has no year, and the file doesn't say it")]
+    NoYear {
+        /// The file.
+        path: String,
+    },
+    /// A column that is there twice.
+    #[error("{path}: line 1: column `{column}` is there twice")]
+    RepeatedColumn {
+        /// The file.
+        path: String,
+        /// The column.
+        column: String,
+    },
+    /// The Parquet file is damaged, or has a column of another kind.
+    #[error("{path}: {reason}")]
+    Parquet {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The file is about other places.
+    #[error("{path}: column `{column}`: is about {}, not {wanted}", list(.present))]
+    Elsewhere {
+        /// The file.
+        path: String,
+        /// The column that tells the place.
+        column: String,
+        /// The place that was asked for.
+        wanted: String,
+        /// The places of the file.
+        present: Vec<String>,
+    },
+    /// Two files of one zone tell two values for one step.
+    #[error("{path}: line {line}: {at} is {value} g/kWh, but {other} in {other_path}")]
+    Conflict {
+        /// The second file.
+        path: String,
+        /// The row.
+        line: u64,
+        /// The instant.
+        at: Time,
+        /// The value there.
+        value: f64,
+        /// The value in the first file.
+        other: f64,
+        /// The first file.
+        other_path: String,
+    },
+    /// Files of different kinds were to be joined.
+    #[error("{path}: is {found}, but {other_path} is {other}: they make no one series")]
+    Mixed {
+        /// The second file.
+        path: String,
+        /// What it is.
+        found: String,
+        /// The first file.
+        other_path: String,
+        /// What that is.
+        other: String,
+    },
+    /// A gap or a glitch where none was allowed.
+    #[error("{path}: {what} from {from} to {to}")]
+    Hole {
+        /// The files.
+        path: String,
+        /// A gap, or a glitch.
+        what: &'static str,
+        /// First instant without a value to trust.
+        from: Time,
+        /// First instant after it.
+        to: Time,
+    },
+    /// The series can't be brought to the asked step.
+    #[error("{path}: has steps of {step}, which do not make {wanted}")]
+    Step {
+        /// The files.
+        path: String,
+        /// The step that there is.
+        step: carbon_kube_core::Span,
+        /// The step that was asked for.
+        wanted: carbon_kube_core::Span,
+    },
+    /// An option that this kind of file needs.
+    #[error("{path}: {what}")]
+    Needs {
+        /// The file.
+        path: String,
+        /// What is to be said.
+        what: &'static str,
+    },
     /// The values do not make a series.
     #[error("{path}: {source}")]
     Series {
@@ -222,7 +350,27 @@ impl ReadError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let text = match self {
-            Self::Io { .. } | Self::Series { .. } => return None,
+            Self::Io { .. } | Self::Series { .. } | Self::Needs { .. } => return None,
+            Self::UnknownFormat { .. } => {
+                "name the columns of its time and value (format `columns`), or say which of the \
+                 formats it is in: `carbon-kube datasets import --help` lists them"
+            }
+            Self::OtherKind { .. } => "leave the format out to have it detected",
+            Self::UnknownColumn { .. } => {
+                "if it is no fuel of the mix, cut it out of the file: a fuel that is left out \
+                 would make the intensity wrong"
+            }
+            Self::OpenQuote { .. } => "close the quote, or take it out",
+            Self::NoYear { .. } => "name it as it came, such as `avert_2023.csv`",
+            Self::RepeatedColumn { .. } => "cut one of the two out of the file",
+            Self::Parquet { .. } => "write or download it again",
+            Self::Elsewhere { .. } => "choose one of them with `area`, or name the right zone",
+            Self::Conflict { .. } => "leave out the file that is out of date",
+            Self::Mixed { .. } => "read them one by one",
+            Self::Hole { .. } => {
+                "say what to do with gaps: `keep`, `hold`, `interpolate` or `same-hour`"
+            }
+            Self::Step { .. } => "ask for a multiple of the step that there is",
             Self::Directory { .. } => "name the file inside it",
             Self::Truncated { .. } | Self::Damaged { .. } => {
                 "download it again; `gzip -t FILE` checks it"
@@ -255,9 +403,7 @@ impl ReadError {
                 "check that the column and its unit are the right ones; in a trace of the grid an \
                  empty field is a gap"
             }
-            Self::Json { .. } => {
-                "write the objects with `kubectl get nodes,pods,jobs,deployments -A -o json`"
-            }
+            Self::Json { .. } => "write or download it again: `jq . FILE` checks it",
             Self::Object { .. } => {
                 "an API server would refuse it too: correct the object in the file"
             }

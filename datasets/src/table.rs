@@ -14,6 +14,9 @@ use crate::error::{ReadError, shorten};
 
 #[cfg(feature = "frames")]
 pub(crate) mod blocks;
+pub(crate) mod number;
+
+use number::Notation;
 
 /// The most text that is read from one file: a year of 5-second values is 0.2 GiB.
 const LIMIT_BYTES: u64 = 4 << 30;
@@ -27,19 +30,16 @@ const LIMIT_LINE_BYTES: usize = 1 << 20;
 /// The unpacked and guarded text of a file, not yet read as rows.
 pub(crate) struct Text<'a> {
     pub(crate) path: String,
-    inner: BufReader<Box<dyn Read + 'a>>,
+    inner: Unpacked<'a>,
 }
+
+/// The text of a file, unpacked, with its first bytes to look at.
+pub(crate) type Unpacked<'a> = BufReader<Box<dyn Read + 'a>>;
 
 impl Text<'static> {
     /// Opens a file.
     pub(crate) fn open(path: &Path, last: LastLine) -> Result<Self, ReadError> {
-        let name = path.display().to_string();
-        let io_error = |source| ReadError::Io { path: name.clone(), source };
-        let file = File::open(path).map_err(io_error)?;
-        if file.metadata().map_err(io_error)?.is_dir() {
-            return Err(ReadError::Directory { path: name });
-        }
-        Self::new(&name, file, last)
+        Self::new(&path.display().to_string(), open(path)?, last)
     }
 }
 
@@ -50,7 +50,7 @@ impl<'a> Text<'a> {
         input: impl Read + 'a,
         last: LastLine,
     ) -> Result<Self, ReadError> {
-        let inner = text(input, last).map_err(|source| error_of(name, source))?;
+        let inner = guarded(unpack(name, input)?, last);
         Ok(Self { path: name.to_owned(), inner })
     }
 
@@ -85,7 +85,7 @@ impl<'a> Text<'a> {
     }
 
     /// The text itself.
-    pub(crate) fn reader(self) -> BufReader<Box<dyn Read + 'a>> {
+    pub(crate) fn reader(self) -> Unpacked<'a> {
         self.inner
     }
 
@@ -117,11 +117,13 @@ pub(crate) struct Table<'a> {
     path: String,
     reader: csv::Reader<Box<dyn Read + 'a>>,
     header: Vec<String>,
+    comments: Vec<String>,
+    delimiter: u8,
     row: csv::StringRecord,
 }
 
 /// A column by position, with its name for messages.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Column {
     pub(crate) index: usize,
     pub(crate) name: String,
@@ -141,43 +143,75 @@ impl Table<'static> {
     }
 }
 
+/// Opens a file, which must not be a folder.
+pub(crate) fn open(path: &Path) -> Result<File, ReadError> {
+    let io_error = |source| ReadError::Io { path: path.display().to_string(), source };
+    let file = File::open(path).map_err(io_error)?;
+    if file.metadata().map_err(io_error)?.is_dir() {
+        return Err(ReadError::Directory { path: path.display().to_string() });
+    }
+    Ok(file)
+}
+
 impl<'a> Table<'a> {
     /// Reads from anything; `name` stands for the file in messages.
     pub(crate) fn new(name: &str, input: impl Read + 'a) -> Result<Self, ReadError> {
         Self::of(Text::new(name, input, LastLine::Open)?)
     }
 
+    /// The same of what is unpacked already.
+    pub(crate) fn unpacked(name: &str, text: Unpacked<'a>) -> Result<Self, ReadError> {
+        Self::of(Text { path: name.to_owned(), inner: guarded(text, LastLine::Open) })
+    }
+
     /// A text whose first line names the columns.
     pub(crate) fn of(text: Text<'a>) -> Result<Self, ReadError> {
-        let (path, mut reader) = Self::reader(text, true)?;
-        let header = reader.headers().map_err(|error| csv_error(&path, error))?;
-        let header: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
-        if header.is_empty() {
-            return Err(ReadError::Empty { path });
+        let mut table = Self::reader(text, true)?;
+        let header = table.reader.headers().map_err(|error| csv_error(&table.path, error))?;
+        table.header = header.iter().map(|name| name.trim().to_owned()).collect();
+        if table.header.is_empty() {
+            return Err(ReadError::Empty { path: table.path });
         }
-        Ok(Self { path, reader, header, row: csv::StringRecord::new() })
+        Ok(table)
     }
 
     /// A text without a header, whose columns are these.
     pub(crate) fn headless(text: Text<'a>, columns: &[&str]) -> Result<Self, ReadError> {
-        let (path, reader) = Self::reader(text, false)?;
         let header = columns.iter().map(|&name| name.to_owned()).collect();
-        Ok(Self { path, reader, header, row: csv::StringRecord::new() })
+        Ok(Self { header, ..Self::reader(text, false)? })
     }
 
-    fn reader(
-        mut text: Text<'a>,
-        has_headers: bool,
-    ) -> Result<(String, csv::Reader<Box<dyn Read + 'a>>), ReadError> {
+    fn reader(mut text: Text<'a>, has_headers: bool) -> Result<Self, ReadError> {
         let head = text.inner.fill_buf().map_err(|source| error_of(&text.path, source))?;
-        let delimiter = delimiter(head);
+        let (delimiter, comments) = (delimiter(head), comments(head));
         // Fields are trimmed when they are looked at: a trimming reader copies each row.
         let reader = csv::ReaderBuilder::new()
             .has_headers(has_headers)
             .delimiter(delimiter)
             .comment(Some(b'#'))
             .from_reader(Box::new(text.inner) as Box<dyn Read + 'a>);
-        Ok((text.path, reader))
+        let (header, row) = (Vec::new(), csv::StringRecord::new());
+        Ok(Self { path: text.path, reader, header, comments, delimiter, row })
+    }
+
+    /// The names of the columns.
+    pub(crate) fn header(&self) -> &[String] {
+        &self.header
+    }
+
+    /// The comments before the header, without their `#`.
+    pub(crate) fn comments(&self) -> &[String] {
+        &self.comments
+    }
+
+    /// What separates two fields.
+    pub(crate) fn delimiter(&self) -> u8 {
+        self.delimiter
+    }
+
+    /// Whether there is a column of that name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.header.iter().any(|column| column == name)
     }
 
     pub(crate) fn path(&self) -> &str {
@@ -230,6 +264,22 @@ impl<'a> Table<'a> {
         }))
     }
 
+    /// Finds the only column whose name passes a test; `name` stands for it in messages.
+    pub(crate) fn column_where(
+        &self,
+        name: &str,
+        test: impl Fn(&str) -> bool,
+    ) -> Result<Column, ReadError> {
+        let mut columns = self.header.iter().enumerate().filter(|(_, column)| test(column));
+        match (columns.next(), columns.next()) {
+            (Some((index, name)), None) => Ok(Column { index, name: name.clone() }),
+            (Some((_, name)), Some(_)) => {
+                Err(ReadError::RepeatedColumn { path: self.path.clone(), column: name.clone() })
+            }
+            (None, _) => self.column(name),
+        }
+    }
+
     /// The same for a column that may not have been asked for.
     pub(crate) fn optional(&self, name: Option<&str>) -> Result<Option<Column>, ReadError> {
         name.map(|name| self.column(name)).transpose()
@@ -240,6 +290,10 @@ impl<'a> Table<'a> {
         let more =
             self.reader.read_record(&mut self.row).map_err(|error| csv_error(&self.path, error))?;
         let line = self.row.position().map_or(0, csv::Position::line);
+        // No field of a trace goes over several lines: an open quote would swallow the rows after it.
+        if self.row.as_slice().contains('\n') {
+            return Err(ReadError::OpenQuote { path: self.path.clone(), line });
+        }
         if more && self.row.len() != self.header.len() {
             return Err(ReadError::Fields {
                 path: self.path.clone(),
@@ -258,23 +312,28 @@ impl<'a> Row<'a> {
         Self { path, fields, line }
     }
 
+    pub(crate) fn path(&self) -> &str {
+        self.path
+    }
+
     /// The text of a field.
     pub(crate) fn text(&self, column: &Column) -> &str {
         // Rows are as long as the header, or reading them failed.
         self.fields.get(column.index).unwrap_or("").trim()
     }
 
-    /// A number of zero or more; `None` for an empty field.
+    /// A finite number; `None` for an empty field.
     pub(crate) fn number(&self, column: &Column) -> Result<Option<f64>, ReadError> {
-        let text = self.text(column);
-        if text.is_empty() {
-            return Ok(None);
-        }
-        let number: f64 = text.parse().map_err(|_| self.wrong(column, "is not a number"))?;
-        if !number.is_finite() {
-            return Err(self.wrong(column, "is not a finite number"));
-        }
-        Ok(Some(number))
+        self.number_in(column, Notation::Plain)
+    }
+
+    /// The same in the notation of the file.
+    pub(crate) fn number_in(
+        &self,
+        column: &Column,
+        notation: Notation,
+    ) -> Result<Option<f64>, ReadError> {
+        notation.parse(self.text(column)).map_err(|problem| self.wrong(column, problem))
     }
 
     /// The error that names this row and a column.
@@ -289,16 +348,44 @@ impl<'a> Row<'a> {
     }
 }
 
-/// The text of a file, unpacked and guarded.
-fn text<'a>(input: impl Read + 'a, last: LastLine) -> io::Result<BufReader<Box<dyn Read + 'a>>> {
+/// Unpacks gzip. The content decides, not the name: a `.gz` may have been unpacked on its way.
+pub(crate) fn unpack<'a>(name: &str, input: impl Read + 'a) -> Result<Unpacked<'a>, ReadError> {
     let mut packed = BufReader::with_capacity(1 << 16, input);
-    // The content decides, not the name: a `.gz` may have been unpacked on its way.
-    let text: Box<dyn Read + 'a> = if packed.fill_buf()?.starts_with(b"\x1f\x8b") {
-        Box::new(Guard::new(MultiGzDecoder::new(packed), last))
+    let head = packed.fill_buf().map_err(|source| error_of(name, source))?;
+    let text: Box<dyn Read + 'a> = if head.starts_with(b"\x1f\x8b") {
+        Box::new(MultiGzDecoder::new(packed))
     } else {
-        Box::new(Guard::new(packed, last))
+        Box::new(packed)
     };
     Ok(BufReader::with_capacity(1 << 16, text))
+}
+
+/// The first bytes of what comes, to tell what it is.
+pub(crate) fn peek<'a>(name: &str, text: &'a mut Unpacked<'_>) -> Result<&'a [u8], ReadError> {
+    text.fill_buf().map_err(|source| error_of(name, source))
+}
+
+/// All bytes of a file that can't be streamed; `limit` is the most of them.
+pub(crate) fn whole(name: &str, text: Unpacked<'_>, limit: u64) -> Result<Vec<u8>, ReadError> {
+    let mut bytes = Vec::new();
+    text.take(limit + 1).read_to_end(&mut bytes).map_err(|source| error_of(name, source))?;
+    if bytes.len() as u64 > limit {
+        return Err(ReadError::TooLarge { path: name.to_owned(), limit_mib: limit >> 20 });
+    }
+    Ok(bytes)
+}
+
+fn guarded(text: Unpacked<'_>, last: LastLine) -> Unpacked<'_> {
+    BufReader::with_capacity(1 << 16, Box::new(Guard::new(text, last)))
+}
+
+/// The lines of the head that begin with `#`.
+fn comments(head: &[u8]) -> Vec<String> {
+    let lines = head.split(|byte| *byte == b'\n');
+    lines
+        .map_while(|line| line.strip_prefix(b"#"))
+        .map(|line| String::from_utf8_lossy(line).trim().to_owned())
+        .collect()
 }
 
 /// `,`, `;` or a tab: whichever the first line that is no comment has most of.
@@ -380,7 +467,7 @@ pub(crate) fn error_of(path: &str, source: io::Error) -> ReadError {
     let path = path.to_owned();
     let refused = source.get_ref().and_then(|inner| inner.downcast_ref::<Refused>());
     match (refused, source.kind()) {
-        (Some(Refused::TooLarge), _) => ReadError::TooLarge { path, limit_gib: LIMIT_BYTES >> 30 },
+        (Some(Refused::TooLarge), _) => ReadError::TooLarge { path, limit_mib: LIMIT_BYTES >> 20 },
         (Some(Refused::Zero), _) => ReadError::Binary { path, what: "it has a zero byte" },
         (Some(Refused::LongLine), _) => {
             ReadError::Binary { path, what: "it has a line of more than 1 MiB" }
@@ -413,7 +500,10 @@ mod tests {
         let mut guard = Guard::new(io::repeat(b'\n'), LastLine::Open);
         guard.left = 100;
         let error = io::copy(&mut guard, &mut io::sink()).unwrap_err();
-        assert_eq!(error_of("bomb.gz", error).to_string(), "bomb.gz: unpacks to more than 4 GiB");
+        assert_eq!(
+            error_of("bomb.gz", error).to_string(),
+            "bomb.gz: has more than 4096 MiB of text"
+        );
     }
 
     #[test]

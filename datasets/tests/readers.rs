@@ -5,12 +5,12 @@
 use std::io::Write;
 
 use carbon_kube_core::forecast::Outlook;
-use carbon_kube_core::intensity::{IntensitySeries, Label, Provenance, Scope, Signal};
+use carbon_kube_core::intensity::{IntensitySeries, Label};
 use carbon_kube_core::mix::FactorSet;
 use carbon_kube_core::{Bytes, MilliCpu, MilliGpu, Span, Time, Zone};
 use carbon_kube_datasets::ReadError;
-use carbon_kube_datasets::intensity::columns::{self, Columns, IntensityUnit};
-use carbon_kube_datasets::intensity::open::{self, Mix};
+use carbon_kube_datasets::intensity::columns::{Columns, IntensityUnit};
+use carbon_kube_datasets::intensity::{self, Format, Request};
 use carbon_kube_datasets::stats::Stats;
 use carbon_kube_datasets::typical_year::{FitError, fit};
 use carbon_kube_datasets::workload::columns::{
@@ -24,25 +24,17 @@ fn zone() -> Zone {
     "US-CA".parse().unwrap()
 }
 
-fn label() -> Label {
-    Label {
-        zone: zone(),
-        area: "test".into(),
-        signal: Signal::Average,
-        scope: Scope::Direct,
-        factor_set: "provider".into(),
-        provenance: Provenance::Measured,
-        source: "test".into(),
-    }
+fn two_columns(unit: IntensityUnit) -> Request {
+    let columns = Columns { time: "time".into(), value: "value".into(), unit };
+    Request { columns: Some(columns), ..Request::of(zone()) }
 }
 
-fn two_columns(unit: IntensityUnit) -> Columns {
-    Columns { time: "time".into(), value: "value".into(), unit }
+fn parse(name: &str, bytes: &[u8], request: &Request) -> Result<IntensitySeries, ReadError> {
+    intensity::parse(name, bytes, request).map(|import| import.series)
 }
 
 fn read(text: &str) -> Result<IntensitySeries, ReadError> {
-    let columns = two_columns(IntensityUnit::GramsPerKwh);
-    columns::parse("trace.csv", text.as_bytes(), label(), &columns)
+    parse("trace.csv", text.as_bytes(), &two_columns(IntensityUnit::GramsPerKwh))
 }
 
 fn values(series: &IntensitySeries) -> Vec<Option<f64>> {
@@ -88,7 +80,7 @@ fn a_unit_is_turned_into_grams_per_kilowatt_hour() {
     ] {
         let columns = two_columns(unit.parse().unwrap());
         let text = format!("time,value\n2020-01-01T00:00Z,{value}\n");
-        let series = columns::parse("x", text.as_bytes(), label(), &columns).unwrap();
+        let series = parse("x", text.as_bytes(), &columns).unwrap();
         let got = values(&series)[0].unwrap();
         assert!((got - grams).abs() < 1e-9, "{unit}: {got}");
     }
@@ -150,9 +142,7 @@ fn a_disorder_in_time_is_named_with_its_line() {
 #[test]
 fn what_is_no_text_is_refused() {
     let columns = two_columns(IntensityUnit::GramsPerKwh);
-    let error = |bytes: &[u8]| {
-        columns::parse("trace.csv", bytes, label(), &columns).unwrap_err().to_string()
-    };
+    let error = |bytes: &[u8]| parse("trace.csv", bytes, &columns).unwrap_err().to_string();
     assert_eq!(error(b"PK\x03\x04\x00\x00"), "trace.csv: is not a text file (it has a zero byte)");
     assert_eq!(
         error(b"time,value\n\xff\xfe,1\n"),
@@ -168,7 +158,7 @@ fn gzip_is_read_and_a_truncated_file_says_so() {
     packer.write_all(text.as_bytes()).unwrap();
     let packed = packer.finish().unwrap();
     let columns = two_columns(IntensityUnit::GramsPerKwh);
-    let parse = |bytes: &[u8]| columns::parse("trace.csv.gz", bytes, label(), &columns);
+    let parse = |bytes: &[u8]| parse("trace.csv.gz", bytes, &columns);
     assert_eq!(values(&parse(&packed).unwrap()), [Some(1.0), Some(2.0)]);
     // Two gzip members one after the other are one text: `cat a.gz b.gz`.
     let twice = [&packed[..], &packed[..]].concat();
@@ -187,7 +177,7 @@ fn a_folder_and_a_missing_file_are_errors_that_name_the_path() {
     let folder = tempfile::tempdir().unwrap();
     let columns = two_columns(IntensityUnit::GramsPerKwh);
     let message =
-        |path: &std::path::Path| columns::read(path, label(), &columns).unwrap_err().to_string();
+        |path: &std::path::Path| intensity::read(&[path], &columns).unwrap_err().to_string();
     assert_eq!(
         message(folder.path()),
         format!("{}: is a directory, not a file", folder.path().display())
@@ -199,22 +189,22 @@ fn a_folder_and_a_missing_file_are_errors_that_name_the_path() {
 const MIX_HEADER: &str = "timestamp_utc,coal_mw,lignite_mw,gas_mw,oil_mw,nuclear_mw,hydro_mw,\
     wind_mw,solar_mw,biomass_mw,geothermal_mw,other_mw,quality\n";
 
-fn mix(zone: &str, factors: FactorSet) -> Mix {
-    Mix { zone: zone.parse().unwrap(), area: "test".into(), factors }
+fn mix(zone: &str, factors: FactorSet) -> Request {
+    Request { factors, format: Some(Format::Open), ..Request::of(zone.parse().unwrap()) }
 }
 
 fn read_mix(rows: &str) -> Result<IntensitySeries, ReadError> {
     let text = format!("{MIX_HEADER}{rows}");
-    open::parse("mix.csv", text.as_bytes(), &mix("US-CA", FactorSet::Global))
+    parse("mix.csv", text.as_bytes(), &mix("US-CA", FactorSet::Global))
 }
 
 #[test]
 fn a_mix_becomes_an_intensity() {
-    // Half gas at 370 g, half wind: 185. An hour without numbers is a gap.
+    // Half gas at 370 g, half wind: 185. An hour without numbers or of zeros is a gap.
     let series = read_mix(
-        "2020-01-01T00:00Z,0,0,500,0,0,0,500,0,0,0,0,0\n2020-01-01T01:00Z,,,,,,,,,,,,\n2020-01-01T02:00Z,0,0,1,0,0,0,0,0,0,0,0,0\n",
+        "2020-01-01T00:00Z,0,0,500,0,0,0,500,0,0,0,0,0\n2020-01-01T01:00Z,,,,,,,,,,,,\n2020-01-01T02:00Z,0,0,0,0,0,0,0,0,0,0,0,0\n2020-01-01T03:00Z,0,0,1,0,0,0,0,0,0,0,0,0\n",
     );
-    assert_eq!(values(&series.unwrap()), [Some(185.0), None, Some(370.0)]);
+    assert_eq!(values(&series.unwrap()), [Some(185.0), None, None, Some(370.0)]);
 }
 
 #[test]
@@ -227,14 +217,10 @@ fn a_mix_that_is_none_is_refused() {
         "mix.csv: line 2: column `nuclear_mw`: `` is empty while other fuels of the row are not",
     );
     check(
-        "2020-01-01T00:00Z,0,0,0,0,0,0,0,0,0,0,0,0\n",
-        "mix.csv: line 2: column `coal_mw`: `0` and every other fuel: nothing runs",
-    );
-    check(
         "2020-01-01T00:00Z,0,0,1e9,0,0,0,0,0,0,0,0,0\n",
         "mix.csv: line 2: column `gas_mw`: `1e9` is more megawatts than the world has",
     );
-    let unknown = open::parse(
+    let unknown = parse(
         "mix.csv",
         format!("{MIX_HEADER}2020-01-01T00:00Z,0,0,1,0,0,0,0,0,0,0,0,0\n").as_bytes(),
         &mix("SG", FactorSet::Local),
@@ -266,7 +252,7 @@ fn a_fit_refuses_to_count_an_hour_twice_or_to_mix_areas() {
     assert!(matches!(fit(&[series.clone(), series.clone()]), Err(FitError::Overlap { .. })));
     assert!(matches!(fit(std::slice::from_ref(&series)), Err(FitError::TooFew { .. })));
     let other = IntensitySeries::new(
-        Label { area: "other".into(), ..label() },
+        Label { area: "other".into(), ..series.label().clone() },
         series.end(),
         Span::HOUR,
         [Some(1.0)],
@@ -361,8 +347,8 @@ fn a_preset_gives_the_same_pods_for_the_same_seed_only() {
 fn read_all(bytes: &[u8]) {
     let columns = two_columns(IntensityUnit::PoundsPerMwh);
     let mix = mix("US-CA", FactorSet::Local);
-    let _ = columns::parse("noise", bytes, label(), &columns).map(|series| Stats::of(&series));
-    let _ = open::parse("noise", bytes, &mix).map(|series| Stats::of(&series));
+    let _ = parse("noise", bytes, &columns).map(|series| Stats::of(&series));
+    let _ = parse("noise", bytes, &mix).map(|series| Stats::of(&series));
     let _ = workload::parse("noise", bytes, &pods(), Time::from_millis(0));
 }
 

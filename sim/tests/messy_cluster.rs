@@ -398,6 +398,10 @@ fn a_scheduler_that_takes_time_starts_one_pod_after_the_other() {
     let starts: Vec<f64> =
         outcome.pods.iter().map(|pod| (pod.start.unwrap() - after(1.0)).seconds()).collect();
     assert_eq!(starts, [2.0, 3.0, 1.0]);
+    // A pod that the grid never suits is let go in time for it, and for a hundred others.
+    world.pods = vec![pod(1.0, 1.0, Some(2.0))];
+    let outcome = run(&world, json!({"threshold": {"gramsPerKwh": 50.0}}));
+    assert_eq!(outcome.pods[0].start, Some(after(3.0) - Span::SECOND * 99));
 }
 
 #[test]

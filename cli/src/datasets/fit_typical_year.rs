@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use carbon_kube_core::mix::FactorSet;
 use carbon_kube_core::typical_year;
-use carbon_kube_datasets::intensity::open::{self, Mix};
+use carbon_kube_datasets::intensity::{self, Format, Request};
 use carbon_kube_datasets::typical_year::fit;
 
 use super::{read_failure, zone};
@@ -13,11 +13,18 @@ use crate::failure::Failure;
 use crate::output;
 
 pub fn run(args: &FitArgs) -> Result<ExitCode, Failure> {
-    let mix = Mix { zone: zone(&args.zone)?, area: args.area.clone(), factors: FactorSet::Local };
+    let request = Request {
+        area: Some(args.area.clone()),
+        factors: FactorSet::Local,
+        format: Some(Format::Open),
+        ..Request::of(zone(&args.zone)?)
+    };
     let series = args
         .files
         .iter()
-        .map(|path| open::read(path, &mix).map_err(read_failure))
+        .map(|path| {
+            intensity::read(&[path], &request).map(|import| import.series).map_err(read_failure)
+        })
         .collect::<Result<Vec<_>, _>>()?;
     let months = fit(&series).map_err(|error| Failure::new(error.to_string()))?;
     let comment = format!("Fitted to {} files of {}, local factors.", series.len(), args.area);

@@ -1,9 +1,13 @@
 //! `datasets ...`: a file per subcommand.
 
+pub mod convert;
+mod describe;
 pub mod fit_typical_year;
 pub mod import;
 pub mod list;
+mod request;
 pub mod stats;
+mod written;
 
 use carbon_kube_core::Zone;
 use carbon_kube_datasets::ReadError;

@@ -3,46 +3,71 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use carbon_kube_core::intensity::{IntensitySeries, Label, Provenance};
+use carbon_kube_core::intensity::IntensitySeries;
 use carbon_kube_core::mix::FactorSet;
 use carbon_kube_core::{Time, Zone, typical_year};
 use carbon_kube_datasets::bundled;
-use carbon_kube_datasets::intensity::columns::{self, Columns};
-use carbon_kube_datasets::intensity::open::{self, Mix};
+use carbon_kube_datasets::intensity::{self, Gaps, Import, stored};
 use carbon_kube_datasets::stats::Stats;
-use serde_json::json;
+use carbon_kube_sim::report::charts;
 
-use super::{read_failure, zone};
+use super::{describe, read_failure, request, written, zone};
 use crate::args::{Format, Signal, StatsArgs};
 use crate::failure::Failure;
-use crate::output;
+use crate::{output, progress};
 
 pub fn run(args: &StatsArgs) -> Result<ExitCode, Failure> {
-    let series = series(args)?;
+    let path = Path::new(&args.source);
+    let (series, found) = if path.exists() {
+        let Import { series, found, .. } = from_file(path, args)?;
+        (series, Some(found))
+    } else {
+        (of_zone(args)?, None)
+    };
     let stats = Stats::of(&series);
+    if let Some(target) = &args.chart {
+        let picture = charts::series(&series, &stats)
+            .map_err(|error| Failure::new(format!("{}: {error}", target.display())))?;
+        written::write(target, true, |output| {
+            let written = output.write_all(picture.as_bytes());
+            written.map_err(|error| written::failure(target, &error))
+        })?;
+    }
     let text = match args.format {
-        Format::Json => json(&series, &stats),
-        Format::Table => table(&series, &stats),
+        Format::Json => format!("{:#}\n", describe::json(&series, &stats, found.as_ref())),
+        Format::Table => {
+            let mut text = describe::text(&series, &stats);
+            if let Some(found) = &found {
+                text.push_str(&describe::found(found, args.read.gaps));
+            }
+            text
+        }
     };
     output::print(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn series(args: &StatsArgs) -> Result<IntensitySeries, Failure> {
-    let path = Path::new(&args.source);
-    if path.exists() {
-        return from_file(path, args);
-    }
+fn of_zone(args: &StatsArgs) -> Result<IntensitySeries, Failure> {
     // A misspelt file must not pass as a zone with options that nobody looks at.
-    if args.zone.is_some() || args.time_column.is_some() {
-        return Err(Failure::new(format!("there is no file `{}`", args.source))
-            .hint("`--zone` and the columns are for files; a zone's own data needs neither"));
+    let read = &args.read;
+    let for_files = args.zone.is_some()
+        || args.file_format.is_some()
+        || read.time_column.is_some()
+        || read.area.is_some()
+        || read.step.is_some()
+        || read.gaps != Gaps::default();
+    if for_files {
+        return Err(Failure::new(format!("there is no file `{}`", args.source)).hint(
+            "`--zone`, the columns, the format, gaps and steps are for files; a zone's own data \
+             needs none of them",
+        ));
     }
+    let factors = read.factor_set.unwrap_or_default();
     let zone = zone(&args.source)?;
-    let (what, series) = match args.signal {
+    let (what, series) = match read.signal {
         Signal::Average => {
-            let bundled = bundled::series(&zone, args.factor_set);
-            let modelled = || modelled(&zone, args.factor_set);
+            let bundled = bundled::series(&zone, factors);
+            let modelled = || modelled(&zone, factors);
             ("bundled or modelled", bundled.map(|s| s.map_err(read_failure)).or_else(modelled))
         }
         Signal::Marginal => {
@@ -73,89 +98,22 @@ fn modelled(zone: &Zone, factors: FactorSet) -> Option<Result<IntensitySeries, F
     Some(Err(Failure::new(message).hint("leave out `--factor-set`")))
 }
 
-fn from_file(path: &Path, args: &StatsArgs) -> Result<IntensitySeries, Failure> {
-    let name = args.zone.as_deref().ok_or_else(|| {
-        Failure::new(format!("{}: which zone does the file stand for?", path.display()))
-            .hint("say it with `--zone`, such as `--zone EU-DE`")
-    })?;
-    let zone = zone(name)?;
-    let area = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let (Some(time), Some(value)) = (&args.time_column, &args.value_column) else {
-        if args.signal == Signal::Marginal {
-            return Err(Failure::new(
-                "--signal: a file in the open format has average intensities",
-            )
-            .hint(
-                "name the columns of a file of marginal ones with `--time-column` and \
-                       `--value-column`",
-            ));
+fn from_file(path: &Path, args: &StatsArgs) -> Result<Import, Failure> {
+    let zone = match &args.zone {
+        Some(name) => zone(name)?,
+        // A series that was imported knows what it is.
+        None => {
+            stored::notes(path).ok().and_then(|notes| stored::zone(&notes)).ok_or_else(|| {
+                Failure::new(format!("{}: which zone does the file stand for?", path.display()))
+                    .hint("say it with `--zone`, such as `--zone EU-DE`")
+            })?
         }
-        let mix = Mix { zone, area, factors: args.factor_set };
-        return open::read(path, &mix).map_err(read_failure);
     };
-    let label = Label {
-        zone,
-        source: area.clone(),
-        area,
-        signal: args.signal.into(),
-        scope: args.factor_set.scope(),
-        factor_set: "as published".into(),
-        provenance: Provenance::Measured,
-    };
-    let unit =
-        args.unit.parse().map_err(|error: String| Failure::new(format!("--unit: {error}")))?;
-    let columns = Columns { time: time.clone(), value: value.clone(), unit };
-    columns::read(path, label, &columns).map_err(read_failure)
-}
-
-fn json(series: &IntensitySeries, stats: &Stats) -> String {
-    let json = json!({
-        "label": series.label(),
-        "start": stats.start.to_string(),
-        "end": stats.end.to_string(),
-        "stepSeconds": stats.step.seconds(),
-        "hours": stats.hours,
-        "gaps": stats.gaps,
-        "meanGramsPerKwh": stats.mean,
-        "sdGramsPerKwh": stats.sd,
-        "minGramsPerKwh": stats.min,
-        "maxGramsPerKwh": stats.max,
-        "meanDailySwingGramsPerKwh": stats.mean_daily_swing,
-    });
-    format!("{json:#}\n")
-}
-
-fn table(series: &IntensitySeries, stats: &Stats) -> String {
-    let label = series.label();
-    let modelled = match label.provenance {
-        Provenance::Measured => "measured",
-        Provenance::Modelled => "MODELLED, not measured",
-    };
-    format!(
-        "zone          {} ({})\n\
-         signal        {}, {}, factors {}, {modelled}\n\
-         source        {}\n\
-         period        {} to {}, step {}\n\
-         known         {:.0} h, {} gaps\n\
-         mean          {:.1} g/kWh\n\
-         spread        {:.1} g/kWh (standard deviation)\n\
-         range         {:.1} to {:.1} g/kWh\n\
-         daily swing   {:.1} g/kWh (mean of highest - lowest of a UTC day)\n",
-        label.zone,
-        label.area,
-        label.signal,
-        label.scope,
-        label.factor_set,
-        label.source,
-        stats.start,
-        stats.end,
-        stats.step,
-        stats.hours,
-        stats.gaps,
-        stats.mean.get(),
-        stats.sd.get(),
-        stats.min.get(),
-        stats.max.get(),
-        stats.mean_daily_swing.get(),
-    )
+    let request = request::request(&[path], zone, args.file_format, &args.read)?;
+    let bar = progress::bytes(path.metadata().map_or(0, |file| file.len()));
+    let import = intensity::read_watched(&[path], &request, &|bytes| bar.inc(bytes));
+    bar.finish_and_clear();
+    let import = import.map_err(read_failure)?;
+    request::had_effect(path, &args.read, &import)?;
+    Ok(import)
 }

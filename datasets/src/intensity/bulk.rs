@@ -1,26 +1,25 @@
 //! Large files through polars: a block of text becomes columns on all cores.
 //!
-//! This path is only ever a faster one. It takes what is plain and in order; of everything else,
-//! from a quoted field to a duplicate row, [`read`] makes `None`, and the caller reads the file
-//! row by row for the precise message. Nothing is decided here: fields are cut by
-//! [`Blocks`]' rules, instants are read by [`instant`], numbers are judged by the [`Rule`], and
-//! steps and gaps are found by the [`Grid`].
+//! This path is only ever a faster one. It takes what is plain and in order, of rules that read a
+//! row the same whatever came before it; of everything else, from a quoted field to a duplicate
+//! row, [`read`] makes `None`, and the caller reads the file row by row for the precise message.
+//! Nothing is decided here: fields are cut by [`Blocks`]' rules, texts and numbers are judged by the
+//! [`Rule`], glitches, steps and gaps are found by the [`Readings`].
 
 use std::io::Cursor;
 use std::path::Path;
 use std::sync::Arc;
 
 use carbon_kube_core::Time;
-use carbon_kube_core::intensity::IntensitySeries;
 use polars::prelude::{
     CsvParseOptions, CsvReadOptions, DataFrame, DataType, Field, Float64Chunked, Schema, SchemaRef,
     SerReader, StringChunked,
 };
 
-use super::grid::Grid;
-use super::rule::{self, Rule};
-use crate::instant;
+use super::readings::Readings;
+use super::rule::{Ending, Reading, Rule, TEXTS};
 use crate::table::blocks::Blocks;
+use crate::table::number::Notation;
 use crate::table::{Column, Table};
 
 /// Files of at least this size on the disk are read in bulk. Below it a file takes less than a
@@ -32,44 +31,45 @@ pub(super) fn is_bulk(path: &Path) -> bool {
     path.metadata().is_ok_and(|file| file.is_file() && file.len() >= BULK_BYTES)
 }
 
-/// The series of a file; `None` where only reading it row by row can tell.
-pub(super) fn read(path: &Path, rule: impl Rule) -> Option<IntensitySeries> {
-    let table = Table::open(path).ok()?;
-    let (time, numbers) = rule::columns(&table, &rule).ok()?;
-    let mut blocks = Blocks::open(path, &table).ok()?;
-    let frame = Frame::new(&blocks, time, numbers)?;
-    let name = table.path();
-    let mut grid = Grid::default();
-    while let Some((block, lines)) = blocks.next().ok()? {
-        for (at, grams) in frame.rows(block, lines, &rule)? {
-            // The line is for messages, and those come from the other path.
-            grid.push(name, 0, at, grams).ok()?;
-        }
+/// The rows of a file; `None` where only reading it row by row can tell.
+pub(super) fn read(path: &Path, rule: impl Rule) -> Option<(Readings, Ending)> {
+    if !rule.any_order() || rule.notation() != Notation::Plain {
+        return None;
     }
-    grid.series(name, rule.label(name)).ok()
+    let table = Table::open(path).ok()?;
+    let mut blocks = Blocks::open(path, &table).ok()?;
+    let frame = Frame::new(&blocks, &rule)?;
+    let mut readings = Readings::new(table.path(), rule.mix().cloned());
+    let mut first = blocks.first_line;
+    while let Some((block, lines)) = blocks.next().ok()? {
+        for (row, at, reading) in frame.rows(block, lines, &rule)? {
+            readings.push_reading(first + row, at, reading).ok()?;
+        }
+        first += lines as u64;
+    }
+    let name = table.path().to_owned();
+    Some((readings.complete(), rule.ending(&name).ok()?))
 }
 
-/// Which columns to cut out of a block.
+/// Which columns to cut out of a block, by position: a header may name two columns the same.
 struct Frame {
     options: CsvReadOptions,
-    time: String,
+    texts: Vec<String>,
     numbers: Vec<String>,
 }
 
 impl Frame {
     /// `None` where one column is to be read as two things.
-    fn new(blocks: &Blocks, time: Column, numbers: Vec<Column>) -> Option<Self> {
-        let mut projection: Vec<usize> = numbers.iter().map(|column| column.index).collect();
-        projection.push(time.index);
+    fn new(blocks: &Blocks, rule: &impl Rule) -> Option<Self> {
+        let columns = || rule.texts().iter().chain(rule.numbers());
+        let mut projection: Vec<usize> = columns().map(|column| column.index).collect();
         projection.sort_unstable();
         if projection.windows(2).any(|pair| pair[0] == pair[1]) {
             return None;
         }
-        // By position: a header may name two columns the same.
-        let name = |column: &Column| column.index.to_string();
         let schema: Schema = (0..blocks.width)
             .map(|index| {
-                let number = numbers.iter().any(|column| column.index == index);
+                let number = rule.numbers().iter().any(|column| column.index == index);
                 let kind = if number { DataType::Float64 } else { DataType::String };
                 Field::new(index.to_string().into(), kind)
             })
@@ -82,16 +82,19 @@ impl Frame {
             .with_schema(Some(SchemaRef::new(schema)))
             .with_projection(Some(Arc::new(projection)))
             .with_parse_options(parse);
-        Some(Self { options, time: name(&time), numbers: numbers.iter().map(name).collect() })
+        let names = |columns: &[Column]| -> Vec<String> {
+            columns.iter().map(|column| column.index.to_string()).collect()
+        };
+        Some(Self { options, texts: names(rule.texts()), numbers: names(rule.numbers()) })
     }
 
-    /// The rows of a block; `None` where there is something wrong with one.
+    /// The rows of a block by number; `None` where there is something wrong with one.
     fn rows<R: Rule>(
         &self,
         block: &[u8],
         lines: usize,
         rule: &R,
-    ) -> Option<Vec<(Time, Option<f64>)>> {
+    ) -> Option<Vec<(u64, Time, Reading)>> {
         let frame =
             self.options.clone().into_reader_with_file_handle(Cursor::new(block)).finish().ok()?;
         if frame.height() != lines {
@@ -106,7 +109,7 @@ impl Frame {
                 .map(|from| {
                     let frame = frame.slice(from as i64, part);
                     let rule = rule.clone();
-                    scope.spawn(move || self.part(&frame, rule))
+                    scope.spawn(move || self.part(&frame, from, rule))
                 })
                 .collect();
             handles
@@ -119,8 +122,17 @@ impl Frame {
         Some(parts.concat())
     }
 
-    fn part(&self, frame: &DataFrame, mut rule: impl Rule) -> Option<Vec<(Time, Option<f64>)>> {
-        let time: &StringChunked = frame.column(&self.time).ok()?.str().ok()?;
+    fn part(
+        &self,
+        frame: &DataFrame,
+        from: usize,
+        mut rule: impl Rule,
+    ) -> Option<Vec<(u64, Time, Reading)>> {
+        let mut texts = Vec::with_capacity(self.texts.len());
+        for name in &self.texts {
+            let column: &StringChunked = frame.column(name).ok()?.str().ok()?;
+            texts.push(column.iter());
+        }
         let mut columns = Vec::with_capacity(self.numbers.len());
         for name in &self.numbers {
             let column: &Float64Chunked = frame.column(name).ok()?.f64().ok()?;
@@ -128,8 +140,12 @@ impl Frame {
         }
         let mut numbers = vec![None; columns.len()];
         let mut rows = Vec::with_capacity(frame.height());
-        for at in time.iter() {
-            let at = instant::parse(at?.trim())?;
+        for row in from..from + frame.height() {
+            let mut fields = [""; TEXTS];
+            for (field, column) in fields.iter_mut().zip(&mut texts) {
+                // An empty field is null for polars.
+                *field = column.next()?.unwrap_or("").trim();
+            }
             for (number, column) in numbers.iter_mut().zip(&mut columns) {
                 *number = column.next()?;
                 // `inf` is a number for polars.
@@ -137,7 +153,9 @@ impl Frame {
                     return None;
                 }
             }
-            rows.push((at, rule.grams(at, &numbers).ok()?));
+            if let Some(at) = rule.at(&fields).ok()? {
+                rows.push((row as u64, at, rule.reading(at, &fields, &numbers).ok()?));
+            }
         }
         Some(rows)
     }

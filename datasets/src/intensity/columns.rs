@@ -1,16 +1,16 @@
 //! Reads the carbon intensity from a named column of any CSV file.
 
 use std::fmt;
-use std::io::Read;
-use std::path::Path;
 use std::str::FromStr;
 
-use carbon_kube_core::intensity::{IntensitySeries, Label};
+use carbon_kube_core::intensity::Label;
 use carbon_kube_core::{GramsPerKwh, Time};
 
-use super::rule::{self, Refusal, Rule};
+use super::request::Request;
+use super::rule::{Ending, NO_INSTANT, Reading, Refusal, Rule, Texts, Value};
 use crate::error::ReadError;
-use crate::table::Table;
+use crate::instant;
+use crate::table::{Column, Table};
 
 /// The unit of a column with carbon intensities.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,56 +73,87 @@ pub struct Columns {
     pub unit: IntensityUnit,
 }
 
-/// Reads a file. `label` says what the values are: no file does that by itself.
-///
-/// # Errors
-///
-/// [`ReadError`] names file, line and column. Missing rows and empty fields are gaps, not errors.
-pub fn read(path: &Path, label: Label, columns: &Columns) -> Result<IntensitySeries, ReadError> {
-    rule::read(path, ColumnRule { label, columns })
-}
-
-/// The same from memory or a stream; `name` stands for the file in messages.
-///
-/// # Errors
-///
-/// As [`read`].
-pub fn parse(
-    name: &str,
-    input: impl Read,
-    label: Label,
-    columns: &Columns,
-) -> Result<IntensitySeries, ReadError> {
-    rule::rows(Table::new(name, input)?, ColumnRule { label, columns })
-}
-
 /// A number in the column is an intensity in the unit.
 #[derive(Clone)]
 pub(super) struct ColumnRule<'a> {
-    pub(super) label: Label,
-    pub(super) columns: &'a Columns,
+    request: &'a Request,
+    unit: IntensityUnit,
+    time: [Column; 1],
+    value: [Column; 1],
+}
+
+impl<'a> ColumnRule<'a> {
+    pub(super) fn bind(table: &Table<'_>, request: &'a Request) -> Result<Self, ReadError> {
+        let columns = named(table.path(), request)?;
+        let (time, value) = (table.column(&columns.time)?, table.column(&columns.value)?);
+        Ok(Self { request, unit: columns.unit, time: [time], value: [value] })
+    }
+}
+
+/// The columns that the caller named.
+pub(super) fn named<'a>(path: &str, request: &'a Request) -> Result<&'a Columns, ReadError> {
+    request.columns.as_ref().ok_or_else(|| ReadError::Needs {
+        path: path.to_owned(),
+        what: "the format `columns` needs the names of the columns of time and value",
+    })
+}
+
+/// What the series of named columns is: nothing in the file says it.
+pub(super) fn label(path: &str, request: &Request) -> Label {
+    let set = request.provider.as_deref().unwrap_or("as published");
+    request.label(path, None, request.signal, request.factors.scope(), set)
+}
+
+/// The problem of a number that is none.
+pub(crate) const NO_INTENSITY: &str = "is no carbon intensity: a grid has 0 to 10,000 g/kWh";
+
+/// The intensity that a number in a unit is.
+pub(super) fn grams(number: f64, unit: IntensityUnit) -> Option<f64> {
+    GramsPerKwh::new(number * unit.grams_per_kwh()).map(GramsPerKwh::get)
 }
 
 impl Rule for ColumnRule<'_> {
-    fn time(&self) -> &str {
-        &self.columns.time
+    fn texts(&self) -> &[Column] {
+        &self.time
     }
 
-    fn numbers(&self) -> Vec<String> {
-        vec![self.columns.value.clone()]
+    fn numbers(&self) -> &[Column] {
+        &self.value
     }
 
-    fn grams(&mut self, _at: Time, numbers: &[Option<f64>]) -> Result<Option<f64>, Refusal> {
-        let grams = numbers[0].map(|number| number * self.columns.unit.grams_per_kwh());
-        match grams {
-            Some(grams) if GramsPerKwh::new(grams).is_none() => {
-                Err(Refusal::Number(0, "is no carbon intensity: a grid has 0 to 10,000 g/kWh"))
-            }
-            grams => Ok(grams),
-        }
+    fn any_order(&self) -> bool {
+        true
     }
 
-    fn label(self, _path: &str) -> Label {
-        self.label
+    fn at(&mut self, texts: &Texts<'_>) -> Result<Option<Time>, Refusal> {
+        instant::parse(texts[0]).map(Some).ok_or(Refusal::Text(0, NO_INSTANT))
+    }
+
+    fn reading(
+        &mut self,
+        _at: Time,
+        _texts: &Texts<'_>,
+        numbers: &[Option<f64>],
+    ) -> Result<Reading, Refusal> {
+        intensity(numbers, 0, self.unit).map(Reading::from)
+    }
+
+    fn ending(self, path: &str) -> Result<Ending, ReadError> {
+        Ok(label(path, self.request).into())
+    }
+}
+
+/// The intensity in one of the numbers of a row; an empty field is a gap.
+pub(super) fn intensity(
+    numbers: &[Option<f64>],
+    index: usize,
+    unit: IntensityUnit,
+) -> Result<Value, Refusal> {
+    match numbers.get(index).copied().flatten() {
+        Some(number) => match grams(number, unit) {
+            Some(grams) => Ok(Value::Grams(grams)),
+            None => Err(Refusal::Number(index, NO_INTENSITY)),
+        },
+        None => Ok(Value::Gap),
     }
 }

@@ -4,145 +4,80 @@
 //! eleven fuels; other columns are not read, published intensities included: one mix then has
 //! one intensity per factor set, whoever computed the file.
 
-use std::io::Read;
-use std::path::Path;
+use carbon_kube_core::Time;
+use carbon_kube_core::mix::Fuel;
 
-use carbon_kube_core::intensity::{IntensitySeries, Label, Provenance, Signal};
-use carbon_kube_core::mix::{FactorSet, Factors, Fuel};
-use carbon_kube_core::{Time, Zone};
-
-use super::rule::{self, Refusal, Rule};
+use super::mix::Mix;
+use super::request::Request;
+use super::rule::{Ending, NO_INSTANT, Reading, Refusal, Rule, Texts};
 use crate::error::ReadError;
-use crate::table::Table;
+use crate::instant;
+use crate::table::{Column, Table};
 
-/// More than the world's power stations together: 10 TW in one field is a unit mix-up.
-const ABSURD_MW: f64 = 1e7;
+const TIME: &str = "timestamp_utc";
 
-/// What the mix stands for.
-#[derive(Clone, Debug)]
-pub struct Mix {
-    /// The zone, which also chooses the local factors.
-    pub zone: Zone,
-    /// What was measured, e.g. `CAISO`: reports refuse to compare two areas of one zone.
-    pub area: String,
-    /// Which emission factors turn it into an intensity.
-    pub factors: FactorSet,
+pub(super) fn is_open(table: &Table<'_>) -> bool {
+    table.has(TIME) && Fuel::ALL.iter().any(|fuel| table.has(&column(*fuel)))
 }
 
-/// Reads a file.
-///
-/// # Errors
-///
-/// [`ReadError`] names file, line and column. Missing rows and rows without any number are gaps,
-/// not errors.
-pub fn read(path: &Path, mix: &Mix) -> Result<IntensitySeries, ReadError> {
-    rule::read(path, MixRule::new(mix))
-}
-
-/// The same from memory or a stream; `name` stands for the file in messages.
-///
-/// # Errors
-///
-/// As [`read`].
-pub fn parse(name: &str, input: impl Read, mix: &Mix) -> Result<IntensitySeries, ReadError> {
-    rule::rows(Table::new(name, input)?, MixRule::new(mix))
+fn column(fuel: Fuel) -> String {
+    format!("{}_mw", fuel.name())
 }
 
 /// The numbers of a row are megawatts per fuel.
 #[derive(Clone)]
-pub(super) struct MixRule<'a> {
-    mix: &'a Mix,
-    factors: YearFactors<'a>,
+pub(super) struct OpenRule<'a> {
+    request: &'a Request,
+    time: [Column; 1],
+    mix: Mix,
 }
 
-impl<'a> MixRule<'a> {
-    pub(super) fn new(mix: &'a Mix) -> Self {
-        Self { mix, factors: YearFactors::new(mix) }
-    }
-}
-
-impl Rule for MixRule<'_> {
-    fn time(&self) -> &'static str {
-        "timestamp_utc"
-    }
-
-    fn numbers(&self) -> Vec<String> {
-        Fuel::ALL.iter().map(|fuel| format!("{}_mw", fuel.name())).collect()
-    }
-
-    fn grams(&mut self, at: Time, numbers: &[Option<f64>]) -> Result<Option<f64>, Refusal> {
-        let Some(factors) = self.factors.of(at.utc().year()) else {
-            return Err(Refusal::NoFactors(self.mix.factors, self.mix.zone.clone()));
-        };
-        let Some(megawatts) = generation(numbers)? else {
-            return Ok(None);
-        };
-        match factors.intensity(&megawatts) {
-            Some(intensity) => Ok(Some(intensity.get())),
-            None => Err(Refusal::Number(0, "and every other fuel: nothing runs")),
-        }
-    }
-
-    fn label(self, path: &str) -> Label {
-        Label {
-            zone: self.mix.zone.clone(),
-            area: self.mix.area.clone(),
-            signal: Signal::Average,
-            scope: self.mix.factors.scope(),
-            factor_set: self.mix.factors.to_string(),
-            provenance: Provenance::Measured,
-            source: path.to_owned(),
-        }
+impl<'a> OpenRule<'a> {
+    pub(super) fn bind(table: &Table<'_>, request: &'a Request) -> Result<Self, ReadError> {
+        let time = [table.column(TIME)?];
+        let columns =
+            Fuel::ALL.iter().map(|fuel| table.column(&column(*fuel))).collect::<Result<_, _>>()?;
+        Ok(Self { request, time, mix: Mix::new(columns, Fuel::ALL.to_vec(), request) })
     }
 }
 
-/// Megawatts per fuel; `None` for a row without a single number, which is a gap.
-fn generation(numbers: &[Option<f64>]) -> Result<Option<[f64; 11]>, Refusal> {
-    let mut megawatts = [0.0; 11];
-    let mut empty = None;
-    let mut known = 0;
-    for (index, (slot, number)) in megawatts.iter_mut().zip(numbers).enumerate() {
-        match *number {
-            Some(value) if value.abs() > ABSURD_MW => {
-                return Err(Refusal::Number(index, "is more megawatts than the world has"));
+impl Rule for OpenRule<'_> {
+    fn texts(&self) -> &[Column] {
+        &self.time
+    }
+
+    fn numbers(&self) -> &[Column] {
+        &self.mix.columns
+    }
+
+    fn any_order(&self) -> bool {
+        true
+    }
+
+    fn mix(&self) -> Option<&Mix> {
+        Some(&self.mix)
+    }
+
+    fn at(&mut self, texts: &Texts<'_>) -> Result<Option<Time>, Refusal> {
+        instant::parse(texts[0]).map(Some).ok_or(Refusal::Text(0, NO_INSTANT))
+    }
+
+    fn reading(
+        &mut self,
+        _at: Time,
+        _texts: &Texts<'_>,
+        numbers: &[Option<f64>],
+    ) -> Result<Reading, Refusal> {
+        // The format has no fuel that a zone lacks: it is written as 0.
+        match numbers.iter().position(Option::is_none) {
+            Some(empty) if numbers.iter().any(Option::is_some) => {
+                Err(Refusal::Number(empty, "is empty while other fuels of the row are not"))
             }
-            Some(value) => {
-                *slot = value;
-                known += 1;
-            }
-            None => empty = Some(index),
+            _ => Ok(self.mix.value(numbers)?.into()),
         }
     }
-    match empty {
-        // Half a mix would be a wrong intensity; a fuel that the zone lacks is written as 0.
-        Some(index) if known > 0 => {
-            Err(Refusal::Number(index, "is empty while other fuels of the row are not"))
-        }
-        Some(_) => Ok(None),
-        None => Ok(Some(megawatts)),
-    }
-}
 
-/// The factors of the year in hand: looked up once a year, not once a row.
-#[derive(Clone)]
-struct YearFactors<'a> {
-    mix: &'a Mix,
-    current: Option<(i16, Option<Factors>)>,
-}
-
-impl<'a> YearFactors<'a> {
-    fn new(mix: &'a Mix) -> Self {
-        Self { mix, current: None }
-    }
-
-    fn of(&mut self, year: i16) -> Option<Factors> {
-        match self.current {
-            Some((known, factors)) if known == year => factors,
-            _ => {
-                let factors = Factors::find(self.mix.factors, &self.mix.zone, year);
-                self.current = Some((year, factors));
-                factors
-            }
-        }
+    fn ending(self, path: &str) -> Result<Ending, ReadError> {
+        Ok(self.request.mixed(path, None).into())
     }
 }

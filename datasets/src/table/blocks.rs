@@ -6,19 +6,21 @@
 //! not plain is left to [`Table`], which knows what to make of it.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, Read};
 use std::path::Path;
 
-use super::{LastLine, Table, delimiter, text};
+use super::{LastLine, Table, Unpacked, guarded, unpack};
 
 /// Text in one block: enough for every core, little beside the rows that are kept.
 const BLOCK_BYTES: usize = 16 << 20;
 
 /// The rows of a file, in order.
 pub(crate) struct Blocks {
-    text: BufReader<Box<dyn Read>>,
+    text: Unpacked<'static>,
     /// What separates two fields.
     pub(crate) delimiter: u8,
+    /// The line of the first row. Each row is a line: plain text has nothing else.
+    pub(crate) first_line: u64,
     /// Fields of the header, and so of every row.
     pub(crate) width: usize,
     /// Whole lines that were handed out, then the part of a line that the next block starts with.
@@ -31,20 +33,23 @@ pub(crate) struct Blocks {
 impl Blocks {
     /// Opens a file a second time, after its header; `table` is the same file, just opened.
     pub(crate) fn open(path: &Path, table: &Table<'_>) -> io::Result<Self> {
-        let mut text = text(File::open(path)?, LastLine::Open)?;
-        let delimiter = delimiter(text.fill_buf()?);
+        let unpacked = unpack("", File::open(path)?).map_err(io::Error::other)?;
+        let mut text = guarded(unpacked, LastLine::Open);
         let header = table.reader.position().byte();
         let skipped = io::copy(&mut text.by_ref().take(header), &mut io::sink())?;
         if skipped < header {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         // Of a `\r\n` the CSV reader takes the first byte with the row, the second with the next.
+        let mut first_line = table.reader.position().line();
         if text.fill_buf()?.starts_with(b"\n") {
             text.consume(1);
+            first_line += 1;
         }
         Ok(Self {
             text,
-            delimiter,
+            delimiter: table.delimiter(),
+            first_line,
             width: table.header.len(),
             buffer: Vec::new(),
             rest: 0,

@@ -1,8 +1,9 @@
-use carbon_kube_core::intensity::{IntensitySeries, Label};
+use carbon_kube_core::intensity::IntensitySeries;
 use carbon_kube_core::mix::FactorSet;
 use carbon_kube_core::{Span, Time, Zone};
 use carbon_kube_datasets::bundled;
-use carbon_kube_datasets::intensity::columns::{self, Columns, IntensityUnit};
+use carbon_kube_datasets::intensity::columns::{Columns, IntensityUnit};
+use carbon_kube_datasets::intensity::{self, Request};
 use carbon_kube_datasets::stats::Stats;
 
 use crate::test_data;
@@ -16,13 +17,14 @@ fn series(name: &str, set: FactorSet) -> IntensitySeries {
 }
 
 /// A published intensity column of a file as a series.
-fn published(path: &std::path::Path, label: Label, column: &str) -> IntensitySeries {
+fn published(path: &std::path::Path, zone: &str, column: &str) -> IntensitySeries {
     let columns = Columns {
         time: "timestamp_utc".into(),
         value: column.into(),
         unit: IntensityUnit::GramsPerKwh,
     };
-    columns::read(path, label, &columns).unwrap()
+    let request = Request { columns: Some(columns), ..Request::of(self::zone(zone)) };
+    intensity::read(&[path], &request).unwrap().series
 }
 
 /// The largest difference of two series over the same steps, in g/kWh.
@@ -54,7 +56,7 @@ fn the_computed_intensity_is_the_published_one() {
         };
         for (set, column) in sets {
             let ours = series(name, set);
-            let theirs = published(&path, ours.label().clone(), column);
+            let theirs = published(&path, name, column);
             let difference = largest_difference(&ours, &theirs);
             eprintln!("{name} {set}: {difference:.3} g");
             // The published column has one decimal and the mix whole megawatts.

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "the functions here are all parts of tests")]
 
 mod bundled;
+mod grid_formats;
 mod power;
 mod presets;
 mod test_data;

@@ -2,7 +2,7 @@ use carbon_kube_core::Time;
 use carbon_kube_core::intensity::IntensitySeries;
 use carbon_kube_core::mix::FactorSet;
 use carbon_kube_core::typical_year;
-use carbon_kube_datasets::intensity::open::{self, Mix};
+use carbon_kube_datasets::intensity::{self, Request};
 use carbon_kube_datasets::stats::Stats;
 use carbon_kube_datasets::typical_year::fit;
 
@@ -25,12 +25,16 @@ Written by `carbon-kube datasets fit-typical-year` from hourly generation of US 
 ENTSO-E Transparency Platform and, for France 2021, RTE eCO2mix. See core/data/README.md.";
 
 fn real(zone: &str, area: &str, years: &[&str]) -> Option<Vec<IntensitySeries>> {
-    let mix = Mix { zone: zone.parse().unwrap(), area: area.into(), factors: FactorSet::Local };
+    let request = Request {
+        area: Some(area.into()),
+        factors: FactorSet::Local,
+        ..Request::of(zone.parse().unwrap())
+    };
     years
         .iter()
         .map(|year| {
             let path = test_data::file(&format!("intensity/open/{zone}_{year}.csv"))?;
-            Some(open::read(&path, &mix).unwrap())
+            Some(intensity::read(&[path], &request).unwrap().series)
         })
         .collect()
 }

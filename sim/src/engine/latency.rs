@@ -8,8 +8,21 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use carbon_kube_core::Span;
+use carbon_kube_policies::Holding;
 
 use super::{Due, Phase, Simulation};
+use crate::world::SchedulerSettings;
+
+/// As many pods may be at their limit together without one of them starting after it.
+const AT_ONCE: i64 = 100;
+
+/// How long before its limit a gate lets a pod go. A filter lets go a retry interval earlier.
+pub(super) fn lead(scheduler: &SchedulerSettings) -> Span {
+    match scheduler.holding {
+        Holding::Gate => scheduler.latency * AT_ONCE,
+        Holding::Filter { .. } => Span::ZERO,
+    }
+}
 
 /// The scheduler's active queue.
 #[derive(Default)]

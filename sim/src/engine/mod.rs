@@ -268,6 +268,9 @@ struct Simulation<'w> {
     availability: Vec<Availability>,
     services: Vec<Service>,
     active: ActiveQueue,
+    /// How long before its limit a held pod is let go, so that a scheduler that takes time starts
+    /// it by then.
+    lead: Span,
     running: usize,
     shiftable: Vec<u32>,
     /// CPU held by deferrable pods, for a policy's quota.
@@ -351,6 +354,7 @@ impl<'w> Simulation<'w> {
             availability: Availability::new(world),
             services: Service::all(world),
             active: ActiveQueue::default(),
+            lead: latency::lead(&world.scheduler),
             running: 0,
             shiftable: Vec::new(),
             deferrable_milli_cpu: 0,
@@ -472,7 +476,7 @@ impl<'w> Simulation<'w> {
             created: spec.arrival,
             must_run_by: spec
                 .max_delay
-                .map(|delay| spec.arrival + delay + spec.duration - remaining),
+                .map(|delay| spec.arrival + delay + spec.duration - remaining - self.lead),
             remaining: Some(remaining),
             started: self.live[pod as usize].started,
             interruptible: class.interruptible,

@@ -10,7 +10,7 @@ mod traces;
 use std::path::Path;
 use std::sync::Arc;
 
-use carbon_kube_core::forecast::ForecastModel;
+use carbon_kube_core::forecast::{ForecastModel, RecordedForecasts};
 use carbon_kube_core::{Span, Time};
 use carbon_kube_datasets::{ReadError, bundled};
 use carbon_kube_policies::Holding;
@@ -19,7 +19,7 @@ use carbon_kube_policies::cycle::SCHEDULER_RETRY;
 use self::pods::Pods;
 use super::Parsed;
 use super::diagnostic::{Code, Diagnostic, Report};
-use super::spec::{self, Forecast, ForecastKind, ScoringStrategy, ScoringType, Spec};
+use super::spec::{self, Forecast, ForecastKind, ScoringStrategy, ScoringType, Source, Spec};
 use crate::world::{AccountingSettings, Pod, SchedulerSettings, Scoring, World};
 
 /// How far modelled and constant intensities reach beyond the window: before it for the policies'
@@ -46,8 +46,9 @@ pub fn build(parsed: &Parsed, base_dir: &Path) -> Result<World, Vec<Diagnostic>>
         from: spec.start.0 - MARGIN,
         to: end + tail(&pods, end) + MARGIN,
     };
-    let zones = intensity::read(&spec.grid, &covered, base_dir, &mut report);
-    let forecast = forecast(spec, &mut report);
+    let intensity::Read { zones, forecasts } =
+        intensity::read(&spec.grid, &covered, base_dir, &mut report);
+    let forecast = forecast(spec, forecasts, &mut report);
     if report.has_errors() {
         return Err(report.into_sorted());
     }
@@ -90,7 +91,7 @@ fn tail(pods: &[Pod], end: Time) -> Span {
     Span::from_millis(millis).min(LONGEST_TAIL)
 }
 
-fn forecast(spec: &Spec, report: &mut Report<'_>) -> ForecastModel {
+fn forecast(spec: &Spec, recorded: RecordedForecasts, report: &mut Report<'_>) -> ForecastModel {
     let Forecast { kind, period, error, correlation } = &spec.forecast;
     // Parsing has filled in the numbers that the kind uses.
     match kind {
@@ -106,12 +107,17 @@ fn forecast(spec: &Spec, report: &mut Report<'_>) -> ForecastModel {
             error: error.unwrap_or_default(),
             correlation: correlation.unwrap_or_default(),
         },
-        ForecastKind::Recorded => recorded(spec, report),
+        ForecastKind::Recorded => issued(spec, recorded, report),
     }
 }
 
-fn recorded(spec: &Spec, report: &mut Report<'_>) -> ForecastModel {
-    let zone = spec.grid.zones.first().map(|zone| &zone.zone.0);
+/// The forecasts that came with the zone's file, else those that are bundled for the zone.
+fn issued(spec: &Spec, read: RecordedForecasts, report: &mut Report<'_>) -> ForecastModel {
+    if !read.issues.is_empty() {
+        return ForecastModel::Recorded(Arc::new(read));
+    }
+    let bundled_zone = |zone: &&spec::GridZone| !matches!(zone.source, Some(Source::File(_)));
+    let zone = spec.grid.zones.first().filter(bundled_zone).map(|zone| &zone.zone.0);
     match zone.and_then(bundled::marginal_forecasts) {
         Some(Ok(forecasts)) => return ForecastModel::Recorded(Arc::new(forecasts)),
         Some(Err(error)) => {

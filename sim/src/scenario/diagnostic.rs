@@ -362,7 +362,7 @@ codes! {
          has to fall into the window.";
     ForecastSetting = 34, "A forecast setting that its kind does not use, or lacks",
         "`period` belongs to `seasonal`, `error` to `noisy` and `noisy-independent`, `correlation` to \
-         `noisy`. `recorded` needs issued forecasts: one zone, with the bundled marginal series.";
+         `noisy`. `recorded` needs issued forecasts: one zone, with the bundled marginal series or a file that holds some.";
     NotReference = 35, "The first policy is not `default-scheduler`",
         "Savings are relative to the first policy of the list. Unless that is the carbon-blind \
          `default-scheduler`, they are not savings against a plain cluster.";

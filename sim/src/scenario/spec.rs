@@ -19,9 +19,8 @@ use serde::{Deserialize, Serialize};
 pub(super) use cluster::USUAL_PUE;
 pub use cluster::{NodePool, ResourceAmounts, Taint, TaintEffect};
 pub use grid::{
-    Bundled, Constant, ConstantPrice, ElectricityPrice, FactorSet, FileFormat, Grid, GridZone,
-    IntensityFile, IntensityUnit, Modelled, PriceFile, PriceUnit, Signal, Source, Steps, TimeOfUse,
-    ZonePue,
+    Bundled, Constant, ConstantPrice, ElectricityPrice, FactorSet, Grid, GridZone, IntensityFile,
+    IntensityUnit, Modelled, PriceFile, PriceUnit, Signal, Source, Steps, TimeOfUse, ZonePue,
 };
 pub use lifecycle::{Autoscaling, Failures, Spot};
 pub use neighbours::{
@@ -30,7 +29,7 @@ pub use neighbours::{
 };
 pub(super) use power::LIFETIME_YEARS;
 pub use power::{Embodied, GpuPower, NodePrice, Power, PowerModel, Purchase, Server};
-pub use quantity::{CpuQuantity, Duration, Instant, MemoryQuantity, ZoneName};
+pub use quantity::{CpuQuantity, Duration, FileFormat, Gaps, Instant, MemoryQuantity, ZoneName};
 pub use service::{DisruptionBudget, Load};
 pub use template::{
     Affinity, Container, ContainerResources, NodeAffinity, NodeSelector, NodeSelectorTerm,
@@ -296,8 +295,8 @@ pub enum ForecastKind {
     /// Truth plus an error that grows with the horizon, as that of issued forecasts does.
     #[default]
     Noisy,
-    /// Forecasts as they were issued at the time. They exist for the bundled marginal series of
-    /// `US-CA`.
+    /// Forecasts as they were issued at the time, for a scenario of one zone. They come with the
+    /// bundled marginal series of `US-CA`, and with files of SGIP, WattTime and Electricity Maps.
     Recorded,
 }
 

@@ -4,7 +4,6 @@
 //! out. Only keys whose value is not the default are written.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use carbon_kube_core::{Bytes, Span, Time, Zone, cloud_region, power, typical_year};
@@ -16,9 +15,9 @@ use carbon_kube_datasets::workload::kubernetes::{
 use carbon_kube_sim::scenario;
 use serde_json::{Map, Value, json};
 
-use super::{done, names, remarks, write};
+use super::{done, names, remarks};
 use crate::args::ImportArgs;
-use crate::datasets::{read_failure, zone};
+use crate::datasets::{read_failure, written, zone};
 use crate::failure::Failure;
 use crate::output;
 use crate::sim_run::diagnostics_text;
@@ -49,9 +48,9 @@ pub fn run(args: &ImportArgs) -> Result<ExitCode, Failure> {
         names(&args.files)
     );
     let text = lines.iter().fold(head, |text, line| text + "# " + line + "\n") + &yaml;
-    write(&args.out, |file| {
+    written::write(&args.out, args.overwrite, |file| {
         let written = file.write_all(text.as_bytes());
-        written.map_err(|error| Failure::new(format!("{}: {error}", args.out.display())))
+        written.map_err(|error| written::failure(&args.out, &error))
     })?;
     done(&args.out, "a scenario; check it with `carbon-kube sim validate`", &lines);
     // What a scenario refuses is the user's to change: in the file, which is there.

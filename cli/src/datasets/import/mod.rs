@@ -1,68 +1,91 @@
-//! `datasets import FILE... -o OUT`: files of others in forms of ours. A cluster's objects become a
-//! scenario, a workload trace a table with its provenance.
+//! `datasets import FILE... -o OUT`: files of others in forms of ours. A file per family: grid data
+//! become a series, a workload trace a table, a cluster's objects a scenario.
+//!
+//! Without `--format`, objects are known by being Kubernetes' JSON; of the others, grid data have a
+//! `--zone` and traces have none.
 
+mod grid;
 mod kubernetes;
+pub mod storage;
 mod workload;
 
+use std::fmt;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::str::FromStr;
 
+use carbon_kube_datasets::intensity;
 use carbon_kube_datasets::workload::account::Account;
-use carbon_kube_datasets::workload::trace::Format;
+use carbon_kube_datasets::workload::trace;
 
+use super::written;
 use crate::args::ImportArgs;
 use crate::failure::Failure;
 use crate::output;
 
-/// The name of the format that is none of a trace.
+/// What can be imported, by family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImportFormat {
+    /// Carbon intensity, or a generation mix.
+    Grid(intensity::Format),
+    /// A workload trace.
+    Workload(trace::Format),
+    /// Objects of a cluster.
+    Kubernetes,
+}
+
+/// The name of the format of objects.
 const KUBERNETES: &str = "kubernetes";
 
+impl FromStr for ImportFormat {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == KUBERNETES {
+            return Ok(Self::Kubernetes);
+        }
+        if let Ok(format) = text.parse() {
+            return Ok(Self::Workload(format));
+        }
+        let problem = |problem| format!("{problem}, {}, `{KUBERNETES}`", trace::Format::names());
+        text.parse().map(Self::Grid).map_err(problem)
+    }
+}
+
+impl fmt::Display for ImportFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Grid(format) => format.fmt(f),
+            Self::Workload(format) => f.write_str(format.name()),
+            Self::Kubernetes => f.write_str(KUBERNETES),
+        }
+    }
+}
+
 pub fn run(args: &ImportArgs) -> Result<ExitCode, Failure> {
-    let format = args.format.as_deref();
-    if args.out.exists() {
-        return Err(Failure::new(format!("{}: exists already", args.out.display()))
-            .hint("name another file; nothing is overwritten"));
+    written::refuse_existing(&args.out, args.overwrite)?;
+    match args.format {
+        Some(ImportFormat::Grid(format)) => grid::run(args, Some(format)),
+        // Both families have tables with named columns; only grid data have a zone.
+        Some(ImportFormat::Workload(trace::Format::Columns)) if args.zone.is_some() => {
+            grid::run(args, Some(intensity::Format::Columns))
+        }
+        Some(ImportFormat::Workload(format)) => workload::run(args, Some(format)),
+        Some(ImportFormat::Kubernetes) => kubernetes::run(args),
+        None if args.files.iter().any(|file| has_objects(file)) => kubernetes::run(args),
+        None if args.zone.is_some() => grid::run(args, None),
+        None => workload::run(args, None)
+            .map_err(|failure| failure.or_hint("grid data need `--zone`, such as `--zone EU-DE`")),
     }
-    let is_cluster = match format {
-        Some(name) => name == KUBERNETES,
-        None => args.files.iter().any(|file| begins_with_brace(file)),
-    };
-    if is_cluster {
-        kubernetes::run(args)
-    } else {
-        let format = format.map(format_named).transpose()?;
-        workload::run(args, format)
-    }
 }
 
-fn format_named(name: &str) -> Result<Format, Failure> {
-    name.parse()
-        .map_err(|problem: String| Failure::new(format!("--format: {problem}, `{KUBERNETES}`")))
-}
-
-/// Objects are JSON; no trace is.
-fn begins_with_brace(path: &Path) -> bool {
-    let mut head = [0; 64];
-    let read = File::open(path).and_then(|mut file| file.read(&mut head)).unwrap_or(0);
-    let blank = |byte: &&u8| byte.is_ascii_whitespace() || [0xef, 0xbb, 0xbf].contains(*byte);
-    head[..read].iter().find(|byte| !blank(byte)) == Some(&b'{')
-}
-
-/// Writes a file beside its final name, and gives it that name when it is whole.
-fn write(
-    target: &Path,
-    content: impl FnOnce(&mut File) -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    let failure = |error: io::Error| Failure::new(format!("{}: {error}", target.display()));
-    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failure)?;
-    content(file.as_file_mut())?;
-    file.as_file_mut().flush().map_err(failure)?;
-    file.persist_noclobber(target).map_err(|error| failure(error.error))?;
-    Ok(())
+/// Kubernetes' JSON says what each object is; the JSON of grid data doesn't.
+fn has_objects(path: &Path) -> bool {
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(4_096).read_to_end(&mut head));
+    let text = String::from_utf8_lossy(&head);
+    read.is_ok() && text.contains("\"apiVersion\"")
 }
 
 /// What was left out and what was assumed, a line each.

@@ -1,7 +1,7 @@
 //! A workload trace in a format of others, as a table of ours with its provenance.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -9,9 +9,9 @@ use carbon_kube_datasets::workload::stored::Writer;
 use carbon_kube_datasets::workload::trace::{self, Format, Settings, Trace};
 use sha2::{Digest, Sha256};
 
-use super::{done, names, remarks, write};
+use super::{done, names, remarks};
 use crate::args::ImportArgs;
-use crate::datasets::read_failure;
+use crate::datasets::{read_failure, written};
 use crate::failure::Failure;
 
 /// Every pod of the trace, at its own time.
@@ -49,7 +49,7 @@ pub fn run(args: &ImportArgs, format: Option<Format>) -> Result<ExitCode, Failur
     ];
     provenance.extend(lines.iter().cloned());
     let trace = open().map_err(read_failure)?;
-    write(&args.out, |file| table(trace, file, &provenance, &args.out))?;
+    written::write(&args.out, args.overwrite, |file| table(trace, file, &provenance, &args.out))?;
     let what = format!("{pods} pods of {rows} rows ({})", first.format().name());
     done(&args.out, &what, &lines);
     Ok(ExitCode::SUCCESS)
@@ -57,13 +57,12 @@ pub fn run(args: &ImportArgs, format: Option<Format>) -> Result<ExitCode, Failur
 
 fn table(
     trace: Trace<'_>,
-    file: &mut File,
+    file: &mut (dyn Write + Send),
     provenance: &[String],
     target: &Path,
 ) -> Result<(), Failure> {
-    let failure = |error: io::Error| Failure::new(format!("{}: {error}", target.display()));
-    let output = BufWriter::with_capacity(1 << 18, file);
-    let mut writer = Writer::new(output, trace.is_dated(), provenance).map_err(failure)?;
+    let failure = |error: io::Error| written::failure(target, &error);
+    let mut writer = Writer::new(file, trace.is_dated(), provenance).map_err(failure)?;
     for pod in trace {
         writer.pod(&pod.map_err(read_failure)?).map_err(failure)?;
     }

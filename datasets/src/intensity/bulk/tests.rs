@@ -7,30 +7,25 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use carbon_kube_core::Zone;
-use carbon_kube_core::intensity::{Label, Provenance, Scope, Signal};
+use carbon_kube_core::intensity::IntensitySeries;
 use carbon_kube_core::mix::FactorSet;
 use proptest::prelude::*;
 
 use super::*;
 use crate::error::ReadError;
 use crate::intensity::columns::{ColumnRule, Columns, IntensityUnit};
-use crate::intensity::open::{Mix, MixRule};
+use crate::intensity::open::OpenRule;
+use crate::intensity::series::{self, FileRead};
+use crate::intensity::{Format, Request, rule};
 
-fn columns() -> Columns {
-    Columns { time: "time".into(), value: "value".into(), unit: IntensityUnit::PoundsPerMwh }
+fn columns() -> Request {
+    let columns =
+        Columns { time: "time".into(), value: "value".into(), unit: IntensityUnit::PoundsPerMwh };
+    named(columns)
 }
 
-fn column_rule(columns: &Columns) -> ColumnRule<'_> {
-    let label = Label {
-        zone: "US-CA".parse().unwrap(),
-        area: "test".into(),
-        signal: Signal::Average,
-        scope: Scope::Direct,
-        factor_set: "provider".into(),
-        provenance: Provenance::Measured,
-        source: "test".into(),
-    };
-    ColumnRule { label, columns }
+fn named(columns: Columns) -> Request {
+    Request { columns: Some(columns), ..Request::of("US-CA".parse().unwrap()) }
 }
 
 fn file(content: &[u8]) -> tempfile::NamedTempFile {
@@ -50,10 +45,35 @@ enum Outcome {
     Error(String),
 }
 
-fn compare(path: &Path, rule: impl Rule) -> Outcome {
-    let by_row: Result<IntensitySeries, ReadError> =
-        Table::open(path).and_then(|table| rule::rows(table, rule.clone()));
-    match (read(path, rule), by_row) {
+/// Both paths with the rule of a format.
+fn compare(path: &Path, request: &Request) -> Outcome {
+    let mix = request.columns.is_none();
+    let table = Table::open(path);
+    let by_row = || -> Result<(Readings, Ending), ReadError> {
+        let table = table?;
+        if mix {
+            let rule = OpenRule::bind(&table, request)?;
+            rule::rows(table, rule)
+        } else {
+            let rule = ColumnRule::bind(&table, request)?;
+            rule::rows(table, rule)
+        }
+    };
+    let bulk = || {
+        let table = Table::open(path).ok()?;
+        if mix {
+            read(path, OpenRule::bind(&table, request).ok()?)
+        } else {
+            read(path, ColumnRule::bind(&table, request).ok()?)
+        }
+    };
+    let series = |(readings, Ending { label, issues })| {
+        let format = if mix { Format::Open } else { Format::Columns };
+        let file = FileRead { format, readings, label, issues };
+        series::import(vec![file], request).map(|import| import.series)
+    };
+    let bulk = bulk().and_then(|read| series(read).ok());
+    match (bulk, by_row().and_then(series)) {
         (Some(bulk), Ok(by_row)) => {
             assert_eq!(bulk.label(), by_row.label(), "{}", path.display());
             assert_eq!((bulk.start(), bulk.step()), (by_row.start(), by_row.step()));
@@ -76,7 +96,7 @@ fn compare(path: &Path, rule: impl Rule) -> Outcome {
 }
 
 fn compare_text(text: &str) -> Outcome {
-    compare(file(text.as_bytes()).path(), column_rule(&columns()))
+    compare(file(text.as_bytes()).path(), &columns())
 }
 
 #[test]
@@ -135,14 +155,15 @@ fn a_mistake_is_left_to_the_rows_which_name_its_line() {
     }
     assert!(matches!(compare_text("time,values\n2020-01-01,1\n"), Outcome::Error(_)));
     let invalid = file(b"time,value,note\n2020-01-01T00:00Z,1,\xff\n");
-    assert!(matches!(compare(invalid.path(), column_rule(&columns())), Outcome::Error(_)));
+    assert!(matches!(compare(invalid.path(), &columns()), Outcome::Error(_)));
 }
 
 #[test]
 fn one_column_for_both_is_left_to_the_rows() {
-    let columns = Columns { time: "value".into(), ..columns() };
+    let unit = IntensityUnit::PoundsPerMwh;
+    let columns = named(Columns { time: "value".into(), value: "value".into(), unit });
     let file = file(b"time,value\n2020,1\n");
-    assert!(matches!(compare(file.path(), column_rule(&columns)), Outcome::Error(_)));
+    assert!(matches!(compare(file.path(), &columns), Outcome::Error(_)));
 }
 
 #[test]
@@ -189,8 +210,8 @@ fn compare_mix(path: &Path, factors: FactorSet) -> Outcome {
     let name = path.file_name().unwrap().to_str().unwrap();
     let zone: Zone =
         name.split(['_', '.']).next().unwrap().trim_end_matches("-region").parse().unwrap();
-    let mix = Mix { zone, area: "test".into(), factors };
-    compare(path, MixRule::new(&mix))
+    let mix = Request { factors, ..Request::of(zone) };
+    compare(path, &mix)
 }
 
 #[test]
@@ -200,7 +221,7 @@ fn every_bundled_file_gives_the_same_series_in_bulk() {
     for path in files(&folder) {
         if path.display().to_string().contains("moer") {
             let forecasts = path.display().to_string().contains("forecasts");
-            let columns = Columns {
+            let columns = named(Columns {
                 time: if forecasts { "issued_utc" } else { "timestamp_utc" }.into(),
                 value: if forecasts {
                     "value_g_per_kwh"
@@ -209,8 +230,8 @@ fn every_bundled_file_gives_the_same_series_in_bulk() {
                 }
                 .into(),
                 unit: IntensityUnit::GramsPerKwh,
-            };
-            assert_eq!(compare(&path, column_rule(&columns)), Outcome::Both(8_784));
+            });
+            assert_eq!(compare(&path, &columns), Outcome::Both(8_784));
             continue;
         }
         for factors in [FactorSet::Global, FactorSet::Lifecycle, FactorSet::Local] {
@@ -267,6 +288,6 @@ proptest! {
             let at = index.index(bytes.len());
             if insert { bytes.insert(at, byte) } else { bytes[at] = byte }
         }
-        compare(file(&bytes).path(), column_rule(&columns()));
+        compare(file(&bytes).path(), &columns());
     }
 }

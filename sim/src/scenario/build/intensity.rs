@@ -1,22 +1,22 @@
 //! The carbon intensity of each zone.
 
-use std::path::Path;
+use std::iter;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use carbon_kube_core::forecast::RecordedForecasts;
 use carbon_kube_core::intensity::{IntensitySeries, Label, Provenance, Signal};
 use carbon_kube_core::mix::FactorSet;
 use carbon_kube_core::{Span, Time, Zone, typical_year};
 use carbon_kube_datasets::ReadError;
 use carbon_kube_datasets::bundled;
 use carbon_kube_datasets::intensity::columns::{self, Columns};
-use carbon_kube_datasets::intensity::open::{self, Mix};
+use carbon_kube_datasets::intensity::{self, Import, Request};
 
 use super::{Covered, prices};
 use crate::scenario::diagnostic::{Code, Report};
 use crate::scenario::schema::quoted;
-use crate::scenario::spec::{
-    self, FileFormat, Grid, IntensityFile, IntensityUnit, Source, ZonePue,
-};
+use crate::scenario::spec::{self, Grid, IntensityFile, IntensityUnit, Source, ZonePue};
 use crate::world::{GridZone, Overhead};
 
 /// The most values of one zone from `steps`: beyond them the list is not repeated.
@@ -29,6 +29,25 @@ struct Problem {
     hint: Option<String>,
 }
 
+/// What one source holds.
+struct Data {
+    series: IntensitySeries,
+    forecasts: RecordedForecasts,
+}
+
+impl From<IntensitySeries> for Data {
+    fn from(series: IntensitySeries) -> Self {
+        Self { series, forecasts: RecordedForecasts::default() }
+    }
+}
+
+/// What the sources of the zones hold.
+pub(super) struct Read {
+    pub(super) zones: Vec<GridZone>,
+    /// The forecasts that came with the first zone, as they were issued.
+    pub(super) forecasts: RecordedForecasts,
+}
+
 /// Reads the series of every zone and reports those that are missing, don't cover the window, or
 /// can't be compared with the others.
 pub(super) fn read(
@@ -36,17 +55,32 @@ pub(super) fn read(
     covered: &Covered,
     base_dir: &Path,
     report: &mut Report<'_>,
-) -> Vec<GridZone> {
-    let mut zones = Vec::new();
-    for (i, zone) in grid.zones.iter().enumerate() {
+) -> Read {
+    let data = |zone: &spec::GridZone| {
+        from_data(&zone.zone.0, zone.source.as_ref()?, grid, covered, base_dir)
+    };
+    let mut data: Vec<Option<Result<Data, Problem>>> = grid.zones.iter().map(data).collect();
+    let signal = data.iter().flatten().flatten().map(|data| data.series.label().signal).next();
+    let signal = signal.unwrap_or_default();
+    let mut read = Read { zones: Vec::new(), forecasts: RecordedForecasts::default() };
+    for (i, (zone, data)) in grid.zones.iter().zip(&mut data).enumerate() {
         let name = &zone.zone.0;
-        let source = zone.source.as_ref();
-        let series = source.map_or_else(
-            || Err(no_source(name)),
-            |source| read_one(name, source, grid, covered, base_dir),
-        );
+        let series = match (data.take(), &zone.source) {
+            (Some(data), _) => data.map(|data| {
+                if i == 0 {
+                    read.forecasts = data.forecasts;
+                }
+                data.series
+            }),
+            (None, Some(source)) => values(name, source, signal, grid, covered),
+            (None, None) => Err(no_source(name)),
+        };
         let beside = zone.beside.as_ref().map(|source| {
-            read_one(name, source, grid, covered, base_dir)
+            from_data(name, source, grid, covered, base_dir)
+                .map_or_else(
+                    || values(name, source, signal, grid, covered),
+                    |data| data.map(|data| data.series),
+                )
                 .and_then(|series| covering(series, name, covered))
         });
         let mut or_report = |key: &str, series: Result<IntensitySeries, Problem>| match series {
@@ -63,7 +97,7 @@ pub(super) fn read(
         let path = format!("spec.grid.zones[{i}].electricityPrice");
         let price = zone.electricity_price.as_ref();
         let electricity = prices::read(price, name, &path, covered, base_dir, report);
-        zones.extend(series.map(|series| GridZone {
+        read.zones.extend(series.map(|series| GridZone {
             zone: name.clone(),
             series,
             overhead: zone.pue.as_ref().map(overhead),
@@ -71,8 +105,8 @@ pub(super) fn read(
             electricity,
         }));
     }
-    comparable(&zones, grid, report);
-    zones
+    comparable(&read.zones, grid, report);
+    read
 }
 
 /// Factors on the mean, which the zone's pools have as their own.
@@ -89,22 +123,39 @@ fn no_source(zone: &Zone) -> Problem {
     }
 }
 
-fn read_one(
-    zone: &Zone,
+/// The data of a source; `None` where the scenario has the values itself.
+fn from_data(
+    name: &Zone,
     source: &Source,
     grid: &Grid,
     covered: &Covered,
     base_dir: &Path,
+) -> Option<Result<Data, Problem>> {
+    let factors = grid.factor_set.into();
+    match source {
+        Source::Bundled(source) => Some(read_bundled(name, source.signal, factors).map(Data::from)),
+        Source::Modelled(_) => Some(modelled(name, factors, covered).map(Data::from)),
+        Source::File(file) => Some(read_file(name, file, factors, base_dir)),
+        Source::Constant(_) | Source::Steps(_) => None,
+    }
+}
+
+/// Values in the scenario are what its other zones are: they say nothing themselves.
+fn values(
+    zone: &Zone,
+    source: &Source,
+    signal: Signal,
+    grid: &Grid,
+    covered: &Covered,
 ) -> Result<IntensitySeries, Problem> {
     match source {
-        Source::Bundled(source) => read_bundled(zone, source.signal, grid.factor_set.into()),
-        Source::Modelled(_) => modelled(zone, grid.factor_set.into(), covered),
-        Source::File(file) => read_file(zone, file, grid.factor_set.into(), base_dir),
         Source::Constant(constant) => {
-            let values = [constant.grams_per_kwh];
-            repeated(zone, &values, Span::HOUR, grid, covered)
+            repeated(zone, &[constant.grams_per_kwh], Span::HOUR, signal, grid, covered)
         }
-        Source::Steps(steps) => repeated(zone, &steps.grams_per_kwh, steps.step.0, grid, covered),
+        Source::Steps(steps) => {
+            repeated(zone, &steps.grams_per_kwh, steps.step.0, signal, grid, covered)
+        }
+        _ => Err(no_source(zone)),
     }
 }
 
@@ -164,33 +215,36 @@ fn read_file(
     file: &IntensityFile,
     factors: FactorSet,
     base_dir: &Path,
-) -> Result<IntensitySeries, Problem> {
-    let path = base_dir.join(&file.path);
-    let area = file.area.clone().unwrap_or_else(|| zone.to_string());
-    let series = match file.format {
-        FileFormat::Open => {
-            let zone = zone.clone();
-            open::read(&path, &Mix { zone, area, factors })
+) -> Result<Data, Problem> {
+    let paths: Vec<PathBuf> =
+        iter::once(&file.path).chain(&file.more_paths).map(|path| base_dir.join(path)).collect();
+    let columns = match (&file.time_column, &file.value_column) {
+        (Some(time), Some(value)) => {
+            Some(Columns { time: time.clone(), value: value.clone(), unit: unit(file.unit) })
         }
-        FileFormat::Columns => {
-            let label = Label {
-                zone: zone.clone(),
-                area,
-                signal: file.signal.into(),
-                scope: factors.scope(),
-                factor_set: "the file's own".to_owned(),
-                provenance: Provenance::Measured,
-                source: file.path.clone(),
-            };
-            let columns = Columns {
-                time: file.time_column.clone().unwrap_or_default(),
-                value: file.value_column.clone().unwrap_or_default(),
-                unit: unit(file.unit),
-            };
-            columns::read(&path, label, &columns)
-        }
+        _ => None,
     };
-    series.map_err(unreadable)
+    let request = Request {
+        area: file.area.clone(),
+        factors: file.factor_set.map_or(factors, FactorSet::from),
+        format: file.format.map(|format| format.0),
+        columns,
+        signal: file.signal.into(),
+        gaps: file.gaps.map(|gaps| gaps.0).unwrap_or_default(),
+        step: file.step.as_ref().map(|step| step.0),
+        source: Some(source(file)),
+        ..Request::of(zone.clone())
+    };
+    let Import { series, forecasts, .. } = intensity::read(&paths, &request).map_err(unreadable)?;
+    Ok(Data { series, forecasts })
+}
+
+/// The files as the scenario names them: a report must not depend on where it was run.
+fn source(file: &IntensityFile) -> String {
+    match file.more_paths.len() {
+        0 => file.path.clone(),
+        more => format!("{} and {more} more", file.path),
+    }
 }
 
 fn unit(unit: IntensityUnit) -> columns::IntensityUnit {
@@ -212,6 +266,7 @@ fn repeated(
     zone: &Zone,
     values: &[f64],
     step: Span,
+    signal: Signal,
     grid: &Grid,
     covered: &Covered,
 ) -> Result<IntensitySeries, Problem> {
@@ -224,7 +279,7 @@ fn repeated(
     let label = Label {
         zone: zone.clone(),
         area: zone.to_string(),
-        signal: signal_of_others(grid),
+        signal,
         scope,
         factor_set: "the scenario's own".to_owned(),
         provenance: Provenance::Modelled,
@@ -234,16 +289,6 @@ fn repeated(
     IntensitySeries::new(label, start, step, (0..count).map(|i| Some(value(i)))).map_err(|error| {
         Problem { code: Code::NoIntensity, message: error.to_string(), hint: None }
     })
-}
-
-/// Values in the scenario are what the scenario's other zones are: they say nothing themselves.
-fn signal_of_others(grid: &Grid) -> Signal {
-    let marginal = grid.zones.iter().any(|zone| match &zone.source {
-        Some(Source::Bundled(source)) => source.signal == spec::Signal::Marginal,
-        Some(Source::File(file)) => file.signal == spec::Signal::Marginal,
-        _ => false,
-    });
-    if marginal { Signal::Marginal } else { Signal::Average }
 }
 
 /// The series, if it is known everywhere in the window.

@@ -31,15 +31,23 @@ pub(super) fn check(spec: &Spec, report: &mut Report<'_>) {
                 "spec.forecast.kind",
                 "there are no recorded forecasts for this grid",
             )
-            .hint("they exist for one zone, `US-CA`, with `source: {bundled: {signal: marginal}}`");
+            .hint(
+                "they exist for one zone: `US-CA` with `source: {bundled: {signal: marginal}}`, or \
+                 a file that holds them",
+            );
     }
 }
 
-/// Whether the grid is the one series that issued forecasts are bundled for.
+/// Whether the grid is one series that can have issued forecasts: the bundled one, or a file.
 fn recorded(spec: &Spec) -> bool {
     let [zone] = spec.grid.zones.as_slice() else {
         return false;
     };
-    let marginal = |source: &Source| matches!(source, Source::Bundled(bundled) if bundled.signal == Signal::Marginal);
-    zone.zone.0.as_str() == "US-CA" && zone.source.as_ref().is_some_and(marginal)
+    match &zone.source {
+        Some(Source::Bundled(source)) => {
+            zone.zone.0.as_str() == "US-CA" && source.signal == Signal::Marginal
+        }
+        Some(Source::File(_)) => true,
+        _ => false,
+    }
 }

@@ -2,10 +2,11 @@
 
 use carbon_kube_core::Span;
 use carbon_kube_core::view::ZoneSet;
+use carbon_kube_datasets::intensity::Format;
 
 use super::names;
 use crate::scenario::diagnostic::{Code, Report};
-use crate::scenario::spec::{ElectricityPrice, FileFormat, Grid, IntensityFile, Source};
+use crate::scenario::spec::{ElectricityPrice, Grid, IntensityFile, Source};
 
 /// The most values of one zone: 20 years of minutes.
 const MOST_STEPS: i64 = 12_000_000;
@@ -51,15 +52,18 @@ pub(super) fn check(grid: &Grid, duration: &Span, report: &mut Report<'_>) {
 
 fn check_file(file: &IntensityFile, path: &str, report: &mut Report<'_>) {
     let columns = [("timeColumn", &file.time_column), ("valueColumn", &file.value_column)];
+    let any = columns.iter().any(|(_, column)| column.is_some());
+    let named = file.format.map_or(any, |format| format.0 == Format::Columns);
     for (key, column) in columns {
         let path = format!("{path}.{key}");
-        match (file.format, column) {
-            (FileFormat::Columns, None) => {
+        match (named, column, file.format) {
+            (true, None, _) => {
                 report.error(Code::MissingKey, &path, "`format: columns` needs this key");
             }
-            (FileFormat::Open, Some(_)) => {
+            (false, Some(_), Some(format)) => {
+                let message = format!("`format: {}` has no use for this key", format.0);
                 report
-                    .error(Code::UnknownKey, &path, "`format: open` has no use for this key")
+                    .error(Code::UnknownKey, &path, message)
                     .hint("its columns have fixed names; use `format: columns` for other files");
             }
             _ => {}

@@ -4,7 +4,7 @@ use carbon_kube_core::{intensity, mix};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Duration, ZoneName};
+use super::{Duration, FileFormat, Gaps, ZoneName};
 
 /// Grid zones and their carbon intensity.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -206,14 +206,19 @@ impl From<Signal> for intensity::Signal {
 #[serde(deny_unknown_fields)]
 pub struct Modelled {}
 
-/// A file with carbon intensities or a generation mix.
+/// Files with carbon intensities or a generation mix.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct IntensityFile {
-    /// Path of a CSV file, may end in `.gz`; relative to the scenario file.
+    /// Path of a CSV, JSON or Parquet file, may end in `.gz`; relative to the scenario file.
     pub path: String,
-    /// How the file is laid out.
-    pub format: FileFormat,
+    /// Further files of the zone in any order, such as one a month. Where files overlap they have
+    /// to agree.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more_paths: Vec<String>,
+    /// How the files are laid out. Default: detected, or `columns` where columns are named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<FileFormat>,
     /// Column with the start of each step, for `columns`; required there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_column: Option<String>,
@@ -223,24 +228,25 @@ pub struct IntensityFile {
     /// Unit of the values, for `columns`. Default `g/kWh`.
     #[serde(default)]
     pub unit: IntensityUnit,
-    /// Average or marginal, for `columns`; reports and comparisons never mix the two. Default
-    /// `average`.
+    /// Average or marginal, for `columns` and `carbon-aware-sdk`, which do not say it; reports and
+    /// comparisons never mix the two. Default `average`.
     #[serde(default)]
     pub signal: Signal,
-    /// What was measured, such as `CAISO`: one zone can have several. Default: the zone's name.
+    /// Which place of a file about several, such as the balancing authority `CISO`; for others
+    /// what was measured: one zone can have several. Default: what the file says, else the zone's
+    /// name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub area: Option<String>,
-}
-
-/// How an intensity file is laid out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum FileFormat {
-    /// The open files of the project: a generation mix per hour, turned into an intensity with
-    /// `factorSet`.
-    Open,
-    /// Any CSV with a column of times and a column of values.
-    Columns,
+    /// Emission factors for this zone's mix. Of files with both, `lifecycle` takes the lifecycle
+    /// column, the others the direct one. Default: the grid's `factorSet`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub factor_set: Option<FactorSet>,
+    /// What becomes of gaps and glitches. Default `keep`: a run that needs a missing value fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gaps: Option<Gaps>,
+    /// Means over steps of this length. Default: the step of the files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<Duration>,
 }
 
 /// Unit of carbon intensities in a file.

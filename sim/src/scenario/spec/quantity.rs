@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use carbon_kube_core::{Bytes, MilliCpu, Span, Time, Zone};
+use carbon_kube_datasets::intensity;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -70,6 +71,52 @@ scalar!(
     /// Name of a grid zone; an alias becomes the canonical name.
     ZoneName(Zone), "grid-zone", "string",
     "A grid zone such as `US-CA`; Electricity Maps, EIA and ENTSO-E names are understood."
+);
+
+macro_rules! named {
+    ($(#[$doc:meta])* $name:ident($inner:ty), $all:expr, $about:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct $name(pub $inner);
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = deserializer.deserialize_any(ScalarText)?;
+                text.parse().map($name).map_err(D::Error::custom)
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                let about: fn(&$inner) -> &'static str = $about;
+                let one = |value: &$inner| {
+                    json_schema!({
+                        "type": "string", "const": value.to_string(), "description": about(value),
+                    })
+                };
+                let all: Vec<Schema> = $all.iter().map(one).collect();
+                json_schema!({ "oneOf": all })
+            }
+        }
+    };
+}
+
+named!(
+    /// How a file of carbon intensities or of a generation mix is laid out.
+    FileFormat(intensity::Format), intensity::Format::ALL, |format| format.about()
+);
+named!(
+    /// What becomes of steps without a value, and of values that can't be true.
+    Gaps(intensity::Gaps), intensity::Gaps::ALL, |gaps| gaps.about()
 );
 
 /// The text of a scalar; a number becomes its shortest text, as quantities may be numbers.
