@@ -70,6 +70,10 @@ FUZZ_LIMIT = -max_len=4096 -timeout=10 $(if $(RUNS),-runs=$(RUNS),-max_total_tim
 quickstart: ## Run the first scenario
 	cargo run --release --locked -- sim run scenarios/quickstart.yaml
 
+.PHONY: notebooks
+notebooks: ## Execute the notebooks against a fresh run (needs Python 3.11 and its packages; skips without)
+	notebooks/test.sh
+
 .PHONY: golden
 golden: ## Write the golden files anew; read the difference before you commit it
 	UPDATE_GOLDEN=1 INSTA_UPDATE=always cargo test --locked --workspace

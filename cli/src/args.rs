@@ -34,6 +34,8 @@ pub enum Command {
         #[command(subcommand)]
         command: SimCommand,
     },
+    /// Make one HTML page of the results of a run
+    Report(ReportArgs),
     /// Policies: what is shipped, what a cluster loads, whether a file is right
     Policy {
         #[command(subcommand)]
@@ -164,6 +166,22 @@ pub struct ValidateArgs {
     /// How problems are printed
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "The page needs no network and no other file. An earlier report is replaced, and \
+                  nothing else.\n\n\
+                  Examples:\n  carbon-kube report runs/quickstart\n  \
+                  carbon-kube report runs/quickstart --out quickstart.html"
+)]
+pub struct ReportArgs {
+    /// The folder that `sim run` wrote
+    #[arg(value_name = "RUN_DIR")]
+    pub run: PathBuf,
+    /// Where to write the page; if not given, `report.html` in RUN_DIR
+    #[arg(long, short, value_name = "FILE.html")]
+    pub out: Option<PathBuf>,
 }
 
 /// As what a policy is written.

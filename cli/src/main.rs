@@ -7,6 +7,7 @@ mod failure;
 mod output;
 mod policy;
 mod progress;
+mod report;
 mod run_files;
 mod scenario_schema;
 mod sim_run;
@@ -30,6 +31,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Sim { command: SimCommand::Run(args) } => sim_run::run(&args),
         Command::Sim { command: SimCommand::Validate(args) } => sim_validate::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Policy { command: PolicyCommand::Export(args) } => policy::export::run(&args),
         Command::Policy { command: PolicyCommand::Verify(args) } => policy::verify::run(&args),
         Command::Policy { command: PolicyCommand::List(args) } => policy::list::run(&args),

@@ -157,6 +157,7 @@ fn every_help_has_an_example() {
         "",
         "sim run",
         "sim validate",
+        "report",
         "policy export",
         "policy verify",
         "policy list",

@@ -72,7 +72,7 @@ fn a_trace_becomes_a_table_that_a_scenario_takes() {
         )
     };
     let emitted = |file: &str| {
-        workplace.write("s.yaml", &scenario(file));
+        workplace.write("s.yaml", scenario(file));
         let ended = workplace.run("sim run s.yaml --out r --overwrite --format json --quiet");
         assert_eq!(ended.code, Some(0), "{}", ended.err);
         let json: serde_json::Value = serde_json::from_str(&ended.out).unwrap();

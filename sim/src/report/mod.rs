@@ -12,6 +12,7 @@
 mod beside;
 pub mod charts;
 pub mod directory;
+pub mod html;
 pub mod summary;
 pub mod tables;
 pub mod text;

@@ -84,7 +84,7 @@ pub(super) fn shortened(text: &str, length: usize) -> String {
 }
 
 /// Decimals for a column, so that its largest number has at least four digits.
-fn decimals(values: impl Iterator<Item = f64>) -> usize {
+pub(super) fn decimals(values: impl Iterator<Item = f64>) -> usize {
     match values.map(f64::abs).fold(0.0, f64::max) {
         largest if largest >= 1_000.0 => 0,
         largest if largest >= 100.0 => 1,

@@ -21,7 +21,11 @@ impl Scale {
 
     /// Around zero: whole steps that hold both ends, about `divisions` of them.
     pub fn around_zero(smallest: f64, largest: f64, divisions: u32) -> Self {
-        let (low, high) = (smallest.min(0.0), largest.max(0.0));
+        Self::spanning(smallest.min(0.0), largest.max(0.0), divisions)
+    }
+
+    /// Whole steps that hold both ends, about `divisions` of them. Zero need not be among them.
+    pub fn spanning(low: f64, high: f64, divisions: u32) -> Self {
         let step = round_step((high - low) / f64::from(divisions));
         let (low, high) = ((low / step).floor() * step, (high / step).ceil() * step);
         Self { low, high: if high > low { high } else { low + step }, step }

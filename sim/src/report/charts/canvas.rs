@@ -130,6 +130,13 @@ impl Canvas<'_> {
         self.keep(drawn);
     }
 
+    /// A filled circle.
+    pub fn disc(&mut self, centre: Point, radius: f64, color: RGBColor) {
+        let radius = (radius * SCALE).round() as u32;
+        let drawn = self.backend.draw_circle(scaled(centre), radius, &color.filled(), true);
+        self.keep(drawn);
+    }
+
     /// A text whose middle line is at the height of `at`.
     pub fn text(&mut self, text: &str, at: Point, lettering: Lettering) {
         let weight = if lettering.bold { FontStyle::Bold } else { FontStyle::Normal };

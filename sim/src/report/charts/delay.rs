@@ -44,8 +44,7 @@ const TICKS: [(i64, &str); 16] = [
 /// Draws the picture.
 pub fn draw(world: &World, outcomes: &[&Outcome], summary: &Summary) -> Result<String, String> {
     let longest = summary.runs.iter().filter_map(|run| run.delay_hours.max).fold(0.0, f64::max);
-    // At least to one hour, and to a bit more than the longest.
-    let end = logarithm(Span::from_hours(longest.max(1.0))) * 1.02;
+    let longest = Span::from_hours(longest);
     let plot = Plot { left: LEFT, right: LEGEND - 36.0, top: TOP, bottom: TOP + PANEL };
     let legend_end = TOP + 8.0 + ENTRY * outcomes.len() as f64;
     let bottom = plot.bottom.max(legend_end) + 62.0;
@@ -57,13 +56,9 @@ pub fn draw(world: &World, outcomes: &[&Outcome], summary: &Summary) -> Result<S
         let subtitle =
             "finish - arrival - length of the jobs that ran to their end; further left is better";
         heading(canvas, title, subtitle);
-        let x = |delay: Span| plot.left + logarithm(delay) / end * plot.width();
         let mut free = f64::NEG_INFINITY;
-        for (minutes, label) in TICKS {
-            let at = x(Span::MINUTE * minutes);
-            if at > plot.right {
-                break;
-            }
+        for (place, label) in DelayCurve::until(longest).ticks() {
+            let at = plot.left + place * plot.width();
             canvas.line(&[(at, plot.top), (at, plot.bottom)], hairline(GRID));
             let lettering = Lettering::new(11.5, FAINT_INK).centre();
             let half = lettering.width(label) / 2.0;
@@ -81,15 +76,11 @@ pub fn draw(world: &World, outcomes: &[&Outcome], summary: &Summary) -> Result<S
 
         let mut any = false;
         for (i, outcome) in outcomes.iter().enumerate().rev() {
-            let shares = shares(world, outcome, end);
-            any |= !shares.is_empty();
-            let start = (!shares.is_empty()).then(|| (plot.left, plot.y(scale, 100.0)));
-            let step = plot.width() / BINS as f64;
-            let curve = shares
-                .iter()
-                .enumerate()
-                .map(|(bin, share)| (plot.left + step * bin as f64, plot.y(scale, share * 100.0)));
-            let points: Vec<Point> = start.into_iter().chain(curve).collect();
+            let line = curve(world, outcome, longest).line();
+            any |= !line.is_empty();
+            let point =
+                |(x, y): (f64, f64)| (plot.left + x * plot.width(), plot.y(scale, y * 100.0));
+            let points: Vec<Point> = line.into_iter().map(point).collect();
             canvas.line(&points, stroke(i));
         }
         plot.baseline(canvas, plot.bottom);
@@ -110,26 +101,71 @@ fn logarithm(delay: Span) -> f64 {
     (delay.hours().max(0.0) * 60.0).ln_1p()
 }
 
-/// Share of the delays above the lower edge of each bin; empty where there are none.
-fn shares(world: &World, outcome: &Outcome, end: f64) -> Vec<f64> {
-    let mut counts = vec![0u64; BINS + 1];
+/// The distribution of delays in [`BINS`] bins of a logarithmic scale.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DelayCurve {
+    end: f64,
+    counts: Vec<u64>,
+}
+
+impl DelayCurve {
+    /// None yet, on a scale to at least one hour, and to a bit more than the longest.
+    pub fn until(longest: Span) -> Self {
+        let end = logarithm(longest.max(Span::HOUR)) * 1.02;
+        Self { end, counts: vec![0; BINS + 1] }
+    }
+
+    /// Counts one job.
+    pub fn add(&mut self, delay: Span) {
+        // Bin `i` holds delays above edge `i - 1` and up to edge `i`.
+        let bin = (logarithm(delay) / self.end * BINS as f64).ceil() as usize;
+        self.counts[bin.min(BINS)] += 1;
+    }
+
+    /// Where a delay stands on the scale: 0 at no delay, 1 at the end.
+    pub fn place(&self, delay: Span) -> f64 {
+        logarithm(delay) / self.end
+    }
+
+    /// Round delays on the scale, with their names.
+    pub fn ticks(&self) -> impl Iterator<Item = (f64, &'static str)> {
+        let places =
+            TICKS.iter().map(|&(minutes, name)| (self.place(Span::MINUTE * minutes), name));
+        places.take_while(|(place, _)| *place <= 1.0)
+    }
+
+    /// Share of the delays above the lower edge of each bin; empty where there are none.
+    pub fn shares(&self) -> Vec<f64> {
+        let all: u64 = self.counts.iter().sum();
+        if all == 0 {
+            return Vec::new();
+        }
+        let mut left = all;
+        let share = |count: &u64| {
+            left -= count;
+            left as f64 / all as f64
+        };
+        self.counts.iter().map(share).collect()
+    }
+
+    /// The falling line through the shares: places on both scales, from 0 to 1.
+    pub fn line(&self) -> Vec<(f64, f64)> {
+        let shares = self.shares();
+        let start = (!shares.is_empty()).then_some((0.0, 1.0));
+        let curve = shares.iter().enumerate();
+        let curve = curve.map(|(bin, share)| (bin as f64 / BINS as f64, *share));
+        start.into_iter().chain(curve).collect()
+    }
+}
+
+fn curve(world: &World, outcome: &Outcome, longest: Span) -> DelayCurve {
+    let mut curve = DelayCurve::until(longest);
     for (pod, result) in world.pods.iter().zip(&outcome.pods) {
         if let Some(delay) = delay(&world.classes[pod.class as usize], pod, result) {
-            // Bin `i` holds delays above edge `i - 1` and up to edge `i`.
-            let bin = (logarithm(delay) / end * BINS as f64).ceil() as usize;
-            counts[bin.min(BINS)] += 1;
+            curve.add(delay);
         }
     }
-    let all: u64 = counts.iter().sum();
-    if all == 0 {
-        return Vec::new();
-    }
-    let mut left = all;
-    let share = |count: &u64| {
-        left -= count;
-        left as f64 / all as f64
-    };
-    counts.iter().map(share).collect()
+    curve
 }
 
 fn details(summary: &Summary) -> Vec<String> {
@@ -157,13 +193,12 @@ mod tests {
     fn the_curve_falls_from_those_who_waited_to_none() {
         let (world, outcomes) = fixture::tiny();
         // Delays of 0.5 h and 2 h: both are above zero, one is above an hour, none above 4 h.
-        let end = logarithm(Span::from_hours(4.0));
-        let shares = shares(&world, &outcomes[1], end);
-        let at =
-            |hours: f64| shares[(logarithm(Span::from_hours(hours)) / end * BINS as f64) as usize];
+        let curve = |run: usize| curve(&world, &outcomes[run], Span::from_hours(4.0));
+        let (shares, place) = (curve(1).shares(), |hours| curve(1).place(Span::from_hours(hours)));
+        let at = |hours: f64| shares[(place(hours) * BINS as f64) as usize];
         let percent = [0.0, 1.0, 4.0].map(|hours| (at(hours) * 100.0).round() as u8);
         assert_eq!(percent, [100, 50, 0]);
         // Without any delay, nobody is above zero.
-        assert!(super::shares(&world, &outcomes[0], end)[0] <= 0.0);
+        assert!(curve(0).shares()[0] <= 0.0);
     }
 }

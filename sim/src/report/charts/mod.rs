@@ -11,8 +11,8 @@
 //! A policy has the same colour in all of them: the palette of Okabe and Ito, which people with
 //! any colour vision can tell apart, black for the reference, dashes when it is used up.
 
-mod axis;
-mod canvas;
+pub(super) mod axis;
+pub(super) mod canvas;
 mod delay;
 mod emissions;
 mod intensity_and_power;
@@ -25,6 +25,7 @@ use plotters::prelude::RGBColor;
 
 use self::axis::Scale;
 use self::canvas::{Canvas, Lettering, Point, Stroke};
+pub(super) use self::delay::DelayCurve;
 use super::{ReportError, Summary, text};
 use crate::outcome::Outcome;
 use crate::world::World;
@@ -60,10 +61,10 @@ const LEFT: f64 = 84.0;
 const LEGEND: f64 = 912.0;
 const CAPTION_LINE: f64 = 18.0;
 
-const INK: RGBColor = RGBColor(34, 34, 34);
-const FAINT_INK: RGBColor = RGBColor(96, 96, 96);
-const GRID: RGBColor = RGBColor(222, 222, 222);
-const FRAME: RGBColor = RGBColor(150, 150, 150);
+pub(super) const INK: RGBColor = RGBColor(34, 34, 34);
+pub(super) const FAINT_INK: RGBColor = RGBColor(96, 96, 96);
+pub(super) const GRID: RGBColor = RGBColor(222, 222, 222);
+pub(super) const FRAME: RGBColor = RGBColor(150, 150, 150);
 /// For what must not be overlooked; dark enough to read.
 const WARNING: RGBColor = RGBColor(176, 64, 0);
 
@@ -79,7 +80,7 @@ const PALETTE: [RGBColor; 6] = [
 ];
 
 /// The line of the policy at a position; the first, the reference, is black.
-fn stroke(policy: usize) -> Stroke {
+pub(super) fn stroke(policy: usize) -> Stroke {
     let Some(other) = policy.checked_sub(1) else {
         return Stroke { color: RGBColor(0, 0, 0), width: 1.5, dash: None };
     };
@@ -92,7 +93,7 @@ fn stroke(policy: usize) -> Stroke {
 }
 
 /// A line of the grid or of a frame.
-fn hairline(color: RGBColor) -> Stroke {
+pub(super) fn hairline(color: RGBColor) -> Stroke {
     Stroke { color, width: 0.8, dash: None }
 }
 
@@ -271,7 +272,7 @@ fn side_legend(canvas: &mut Canvas<'_>, top: f64, summary: &Summary, details: &[
 }
 
 /// A line through those values that are known, broken where one is not.
-fn broken_line(canvas: &mut Canvas<'_>, points: &[Point], stroke: Stroke) {
+pub(super) fn broken_line(canvas: &mut Canvas<'_>, points: &[Point], stroke: Stroke) {
     for part in points.split(|point| !point.1.is_finite()) {
         canvas.line(part, stroke);
     }
