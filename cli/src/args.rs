@@ -7,6 +7,7 @@ use carbon_kube_core::{Span, intensity};
 use carbon_kube_datasets::intensity as intensity_files;
 use carbon_kube_datasets::intensity::Gaps;
 use carbon_kube_datasets::workload::trace;
+use carbon_kube_sim::sweep::Shard;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
@@ -65,6 +66,10 @@ pub enum Command {
 pub enum SimCommand {
     /// Run every policy of a scenario and compare them
     Run(RunArgs),
+    /// Compare policies over several seeds, with intervals
+    Compare(CompareArgs),
+    /// Run every combination of some values, seeds and policies; a Parquet row per run
+    Sweep(SweepArgs),
     /// Report every problem of a scenario, with line, column and hint
     Validate(ValidateArgs),
 }
@@ -142,12 +147,102 @@ pub struct RunArgs {
     /// Runs at a time; if not given, one per core
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub jobs: Option<u16>,
+    /// Also bound what all jobs could save on these nodes: a linear programme, for small scenarios;
+    /// needs the feature `bound`
+    #[arg(long)]
+    pub bound: bool,
     /// Also write events.jsonl: every event of every run
     #[arg(long)]
     pub events: bool,
     /// Also write every scheduling cycle as requests to the extender, a line of JSON each
     #[arg(long, value_name = "FILE")]
     pub record_decisions: Option<PathBuf>,
+    /// Print the result and errors, nothing else
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Seeds are pairs: under one seed every policy meets the same pods, outages and \
+                  forecasts. Intervals are 95 % bootstrap intervals of the mean. Ctrl-C keeps the \
+                  seeds that are finished.\n\n\
+                  Examples:\n  carbon-kube sim compare week.yaml --seeds 10\n  \
+                  carbon-kube sim compare week.yaml --policies percentile,lowest-zone --seeds 30\n  \
+                  carbon-kube sim compare week.yaml --json --quiet | jq '.pairs[] | select(.toldApart | not)'\n  \
+                  carbon-kube sim compare week.yaml --out runs/compared"
+)]
+pub struct CompareArgs {
+    /// The scenario file (YAML)
+    pub scenario: PathBuf,
+    /// Policies beside the reference, as `--policy` of `sim run` takes them; if not given, all of the
+    /// scenario's
+    #[arg(long, value_name = "NAME|DIR", value_delimiter = ',')]
+    pub policies: Vec<String>,
+    /// How many seeds, counted from the scenario's on
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub seeds: u64,
+    /// Change a field of the scenario; can be given several times
+    #[arg(long, value_name = "PATH=VALUE", value_parser = assignment)]
+    pub set: Vec<(String, String)>,
+    /// Folder for comparison.json and runs.parquet; if not given, nothing is written
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// What to print: a table, or comparison.json alone
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// The same as `--format json`
+    #[arg(long, conflicts_with = "format")]
+    pub json: bool,
+    /// Runs at a time; if not given, one per core
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub jobs: Option<u16>,
+    /// Print the result and errors, nothing else
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "A sweep file has `scenario: FILE`, `set: {PATH: [VALUES]}`, `policies: [NAMES]` and \
+                  `seeds: N` or a list. Finished runs are kept in OUT.journal: after Ctrl-C or a \
+                  crash the same command goes on. docs/sweeps.md has the whole story.\n\n\
+                  Examples:\n  carbon-kube sim sweep sweep.yaml -o nodes.parquet\n  \
+                  carbon-kube sim sweep sweep.yaml --shard 0/4 -o part-0.parquet\n  \
+                  carbon-kube sim sweep --merge part-*.parquet -o nodes.parquet\n  \
+                  carbon-kube sim sweep sweep.yaml --kubernetes --shards 20 --image IMAGE | kubectl apply -f -"
+)]
+pub struct SweepArgs {
+    /// The sweep file (YAML)
+    #[arg(required_unless_present = "merge", conflicts_with = "merge")]
+    pub sweep: Option<PathBuf>,
+    /// The table to write; if not given, the sweep file's name with `.parquet` (and the shard)
+    #[arg(long, short, value_name = "FILE", required_unless_present = "sweep")]
+    pub out: Option<PathBuf>,
+    /// Run one part of several only: `0/4` to `3/4` on four machines
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
+    /// Put the tables of all shards together
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub merge: Vec<PathBuf>,
+    /// Print a Kubernetes Job that runs the sweep, a shard per pod, instead of running it
+    #[arg(long, conflicts_with_all = ["merge", "shard", "out"], requires = "image")]
+    pub kubernetes: bool,
+    /// Pods of the Job
+    #[arg(long, value_name = "N", default_value_t = 10, requires = "kubernetes", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub shards: u32,
+    /// Container image with `carbon-kube` as its entry point
+    #[arg(long, requires = "kubernetes")]
+    pub image: Option<String>,
+    /// Persistent volume claim that takes the tables
+    #[arg(long, default_value = "carbon-kube-sweep", requires = "kubernetes", value_parser = namespace)]
+    pub claim: String,
+    /// Namespace of the Job; if not given, `carbon-kube`
+    #[arg(long, value_name = "NS", requires = "kubernetes", value_parser = namespace)]
+    pub namespace: Option<String>,
+    /// Runs at a time; if not given, one per core
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub jobs: Option<u16>,
     /// Print the result and errors, nothing else
     #[arg(long, short)]
     pub quiet: bool,

@@ -54,6 +54,12 @@ impl Failure {
         Self { message: String::new(), hint: None, code: COULD_NOT_RUN }
     }
 
+    /// Message and hint.
+    pub fn text(&self) -> String {
+        let hint = self.hint.as_ref().map(|hint| format!("\nhint: {hint}"));
+        format!("{}{}", self.message, hint.unwrap_or_default())
+    }
+
     /// Prints the failure and gives the exit status.
     pub fn report(&self) -> ExitCode {
         let mut stderr = std::io::stderr().lock();

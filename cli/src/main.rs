@@ -4,14 +4,18 @@ mod args;
 mod completions;
 mod datasets;
 mod failure;
+mod interrupt;
 mod output;
 mod policy;
 mod progress;
 mod report;
 mod run_files;
 mod scenario_schema;
+mod selection;
+mod sim_compare;
 mod sim_run;
 mod sim_validate;
+mod sweep;
 
 use std::process::ExitCode;
 
@@ -30,6 +34,8 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Sim { command: SimCommand::Run(args) } => sim_run::run(&args),
+        Command::Sim { command: SimCommand::Compare(args) } => sim_compare::run(&args),
+        Command::Sim { command: SimCommand::Sweep(args) } => sweep::run(&args),
         Command::Sim { command: SimCommand::Validate(args) } => sim_validate::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Policy { command: PolicyCommand::Export(args) } => policy::export::run(&args),

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 
 use carbon_kube_core::{Span, Time};
 use carbon_kube_sim::comparison::Entry;
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// The bars of a comparison.
 pub struct Progress {
@@ -19,7 +19,7 @@ impl Progress {
     pub fn new(entries: &[Entry], start: Time, end: Time, quiet: bool) -> Self {
         let all = MultiProgress::new();
         if quiet || !std::io::stderr().is_terminal() {
-            all.set_draw_target(indicatif::ProgressDrawTarget::hidden());
+            all.set_draw_target(ProgressDrawTarget::hidden());
         }
         let style = ProgressStyle::with_template(
             "{prefix:24} {wide_bar:.green/dim} {percent:>3} % of {msg}",
@@ -51,6 +51,37 @@ impl Progress {
         }
         // Bars that were full before are cleared here; a terminal that is gone needs no clearing.
         let _ = self.all.clear();
+    }
+}
+
+/// One bar over many runs, with the time that is left.
+pub struct Overall(ProgressBar);
+
+impl Overall {
+    /// A bar over `length` steps, `done` of them finished earlier; hidden as [`Progress`] is.
+    pub fn new(length: u64, done: u64, quiet: bool) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr());
+        if quiet || !std::io::stderr().is_terminal() {
+            bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        let template = "{wide_bar:.green/dim} {pos} of {len}, {elapsed} gone, about {eta} left";
+        bar.set_style(
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
+        bar.set_position(done);
+        // What was done earlier says nothing about the speed of today.
+        bar.reset_eta();
+        Self(bar)
+    }
+
+    /// One more is finished.
+    pub fn advance(&self) {
+        self.0.inc(1);
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        self.0.finish_and_clear();
     }
 }
 

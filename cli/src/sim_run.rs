@@ -5,10 +5,10 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
-use carbon_kube_policies::Settings;
-use carbon_kube_policies::file::{Bounds, PolicyFile};
+use carbon_kube_sim::bound::job::JobBounds;
+use carbon_kube_sim::bound::{self, CapacityBound};
 use carbon_kube_sim::comparison::{self, Entry, Watch};
 use carbon_kube_sim::engine::RunError;
 use carbon_kube_sim::outcome::Outcome;
@@ -18,30 +18,26 @@ use carbon_kube_sim::world::World;
 
 use crate::args::{Format, RunArgs};
 use crate::failure::{Failure, INTERRUPTED};
+use crate::interrupt::stop_on_interrupt;
 use crate::output;
-use crate::policy::source;
 use crate::progress::Progress;
 use crate::run_files::RunFiles;
+use crate::selection::selected;
 
 pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let mut overrides = args.set.clone();
     if let Some(seed) = args.seed {
         overrides.push(("spec.seed".to_owned(), seed.to_string()));
     }
-    let (mut parsed, world) = match load(&args.scenario, &overrides)? {
-        Ok(loaded) => loaded,
-        Err(diagnostics) => {
-            output::remark(diagnostics_text(&diagnostics).trim_end());
-            return Err(Failure::reported());
-        }
-    };
+    let (mut parsed, world) = load(&args.scenario, &overrides)?.map_err(reported)?;
     if !args.quiet && !parsed.warnings.is_empty() {
         output::remark(diagnostics_text(&parsed.warnings).trim_end());
     }
     if let Some(file) = &args.record_decisions {
         can_be_written(file)?;
     }
-    let entries = selected(&parsed.spec.spec.policies, args)?;
+    let entries = selected(&parsed.spec.spec.policies, &args.policy, args.quiet)
+        .map_err(|failure| failure.of("--policy"))?;
     parsed.spec.spec.policies = entries.iter().map(|entry| entry.settings.clone()).collect();
     // Before there is a folder: a Ctrl-C between the two would leave it behind.
     let stop = stop_on_interrupt()?;
@@ -53,7 +49,8 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         output::remark("interrupted before a run was finished; nothing was written");
         return Ok(ExitCode::from(INTERRUPTED));
     }
-    let (summary, target) = keep(directory, &world, &parsed, &outcomes, &logs)?;
+    let capacity = if args.bound { capacity(&world, &outcomes) } else { None };
+    let (summary, target) = keep(directory, &world, &parsed, &outcomes, &logs, capacity.as_ref())?;
     show(&summary, &target, args)?;
     if finished == entries.len() {
         return Ok(ExitCode::SUCCESS);
@@ -103,6 +100,13 @@ impl Logs {
     }
 }
 
+/// The bound with capacity. Where there is none the runs are kept all the same.
+fn capacity(world: &World, outcomes: &[Option<Outcome>]) -> Option<CapacityBound> {
+    let finished: Vec<&Outcome> = outcomes.iter().flatten().collect();
+    let bound = JobBounds::new(world).and_then(|jobs| bound::with_capacity(&jobs, &finished));
+    bound.inspect_err(|error| output::remark(&format!("warning: --bound: {error}"))).ok()
+}
+
 /// Writes the runs that were finished, all under the final name at once.
 fn keep(
     directory: OutputDirectory,
@@ -110,6 +114,7 @@ fn keep(
     parsed: &Parsed,
     outcomes: &[Option<Outcome>],
     logs: &Logs,
+    capacity: Option<&CapacityBound>,
 ) -> Result<(Summary, PathBuf), Failure> {
     let finished: Vec<&Outcome> = outcomes.iter().flatten().collect();
     let outputs = &parsed.spec.spec.outputs;
@@ -120,6 +125,7 @@ fn keep(
         zones: outputs.zones,
         charts: outputs.charts,
         complete: finished.len() == outcomes.len(),
+        capacity,
     };
     let summary =
         report::write_all(&directory, world, &finished, &written).map_err(report_failure)?;
@@ -158,8 +164,21 @@ pub type Loaded = Result<(Parsed, World), Vec<Diagnostic>>;
 ///
 /// Where the file itself can't be read; what is wrong inside it is a [`Diagnostic`].
 pub fn load(path: &Path, overrides: &[(String, String)]) -> Result<Loaded, Failure> {
-    let name = path.display().to_string();
-    let text = read(path).map_err(|error| {
+    let text = scenario_text(path)?;
+    Ok(load_text(&text, path, overrides))
+}
+
+/// As [`load`], from the text of the file at `path`.
+pub fn load_text(text: &[u8], path: &Path, overrides: &[(String, String)]) -> Loaded {
+    let parsed = scenario::parse(text, &path.display().to_string(), overrides)?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    scenario::build(&parsed, folder).map(|world| (parsed, world))
+}
+
+/// The bytes of a scenario file.
+pub fn scenario_text(path: &Path) -> Result<Vec<u8>, Failure> {
+    let name = path.display();
+    read(path).map_err(|error| {
         let failure = Failure::new(format!("{name}: can't read the scenario: {error}"));
         if path.is_dir() {
             failure.hint("give the file itself, such as `scenarios/quickstart.yaml`")
@@ -168,23 +187,24 @@ pub fn load(path: &Path, overrides: &[(String, String)]) -> Result<Loaded, Failu
                 "bundled examples are in `scenarios/`; `carbon-kube help sim run` shows the usage",
             )
         }
-    })?;
-    let parsed = match scenario::parse(&text, &name, overrides) {
-        Ok(parsed) => parsed,
-        Err(diagnostics) => return Ok(Err(diagnostics)),
-    };
-    let folder = path.parent().unwrap_or(Path::new("."));
-    Ok(scenario::build(&parsed, folder).map(|world| (parsed, world)))
+    })
 }
 
 /// More bytes than any scenario may have; what is longer is refused by the parser.
 const MOST_BYTES: u64 = 32 << 20;
 
 /// Reads a file, but not for ever: `/dev/zero` and a pipe that never ends have no last byte.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(MOST_BYTES).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Prints what is wrong with a scenario, after which nothing is left to say.
+#[allow(clippy::needless_pass_by_value, reason = "for `map_err`")]
+pub fn reported(diagnostics: Vec<Diagnostic>) -> Failure {
+    output::remark(diagnostics_text(&diagnostics).trim_end());
+    Failure::reported()
 }
 
 /// Diagnostics for people, and their number.
@@ -198,64 +218,6 @@ pub fn diagnostics_text(diagnostics: &[Diagnostic]) -> String {
         ));
     }
     text
-}
-
-/// The policies to run: all, or the reference and those that were asked for.
-fn selected(all: &[Settings], args: &RunArgs) -> Result<Vec<Entry>, Failure> {
-    if args.policy.is_empty() {
-        return Ok(comparison::entries(all.iter().cloned()));
-    }
-    let mut selected: Vec<Entry> = all.iter().take(1).map(entry).collect();
-    for name in &args.policy {
-        for entry in asked(all, name, args.quiet)? {
-            if !selected.contains(&entry) {
-                selected.push(entry);
-            }
-        }
-    }
-    Ok(numbered(selected))
-}
-
-/// What a name stands for: policies of the scenario before anything else, which then have the
-/// scenario's settings.
-fn asked(all: &[Settings], name: &str, quiet: bool) -> Result<Vec<Entry>, Failure> {
-    let listed = all.iter().filter(|settings| settings.name() == name);
-    let found: Vec<Entry> = listed.map(entry).collect();
-    if !found.is_empty() {
-        return Ok(found);
-    }
-    let policy = source::find(name).map_err(|failure| failure.of("--policy"))?.policy;
-    if !quiet {
-        warn_of_bounds(&policy.file);
-    }
-    Ok(vec![Entry { name: policy.file.name, settings: policy.settings }])
-}
-
-/// The simulator takes a rule and its settings, and no bounds: a run with narrow ones would say
-/// something else than the cluster does.
-fn warn_of_bounds(file: &PolicyFile) {
-    if file.bounds != Bounds::default() {
-        output::remark(&format!(
-            "warning: `bounds` of policy `{}` are kept by the cluster, not by this run",
-            file.name
-        ));
-    }
-}
-
-fn entry(settings: &Settings) -> Entry {
-    Entry { name: settings.name().to_owned(), settings: settings.clone() }
-}
-
-/// Gives names that are taken a number, so that every row has a name of its own.
-fn numbered(entries: Vec<Entry>) -> Vec<Entry> {
-    let mut numbered: Vec<Entry> = Vec::with_capacity(entries.len());
-    for Entry { name, settings } in entries {
-        let is_free = |name: &String| numbered.iter().all(|entry| entry.name != *name);
-        let names = (2..).map(|number| format!("{name}-{number}"));
-        let free = std::iter::once(name.clone()).chain(names).find(is_free);
-        numbered.push(Entry { name: free.unwrap_or(name), settings });
-    }
-    numbered
 }
 
 fn compare(
@@ -291,19 +253,6 @@ fn compare(
         .collect()
 }
 
-/// A flag that Ctrl-C sets; a second Ctrl-C ends the process at once.
-fn stop_on_interrupt() -> Result<Arc<AtomicBool>, Failure> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stop);
-    ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::SeqCst) {
-            std::process::exit(INTERRUPTED.into());
-        }
-    })
-    .map_err(|error| Failure::new(format!("can't watch for Ctrl-C: {error}")))?;
-    Ok(stop)
-}
-
 /// The folder of results. Without `--out` it is `runs/<scenario>-<time>`, new for each run.
 fn directory(args: &RunArgs, scenario: &str) -> Result<OutputDirectory, Failure> {
     let directory = if let Some(target) = &args.out {
@@ -316,7 +265,7 @@ fn directory(args: &RunArgs, scenario: &str) -> Result<OutputDirectory, Failure>
     directory.map_err(report_failure)
 }
 
-fn report_failure(error: ReportError) -> Failure {
+pub fn report_failure(error: ReportError) -> Failure {
     let hint = match &error {
         ReportError::Exists { .. } => {
             Some("name another folder, or replace the results in it with `--overwrite`")

@@ -156,6 +156,8 @@ fn every_help_has_an_example() {
     for command in [
         "",
         "sim run",
+        "sim compare",
+        "sim sweep",
         "sim validate",
         "report",
         "policy export",

@@ -91,6 +91,16 @@ impl Carbon {
         from >= self.start && to <= self.end && (!self.has_gaps || series.covers(from, to).is_ok())
     }
 
+    /// What emissions are charged with at an instant, in g/kWh; it holds up to [`Self::next`].
+    pub(crate) fn charged(&self, at: Time) -> f64 {
+        self.charged.at(at)
+    }
+
+    /// The end of the step that an instant is in; [`Time::MAX`] beyond the last.
+    pub(crate) fn next(&self, at: Time) -> Time {
+        self.charged.next(at)
+    }
+
     /// The intensity at an instant, in g/kWh.
     pub(crate) fn at(&self, at: Time) -> f64 {
         self.parts.as_deref().map_or(&self.charged, |(intensity, _)| intensity).at(at)

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use crate::engine::{self, Hooks, RunError};
 use crate::outcome::Outcome;
 use crate::recorder;
+use crate::report::{Summary, summary};
 use crate::world::World;
 
 /// One policy of a comparison.
@@ -72,6 +73,15 @@ pub fn compare(
     watch: &Watch<'_>,
 ) -> Result<Vec<Result<Outcome, RunError>>, rayon::ThreadPoolBuildError> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
+    Ok(pool.install(|| side_by_side(world, entries, watch)))
+}
+
+/// As [`compare`], on the threads of the caller: for worlds that are themselves side by side.
+pub fn side_by_side(
+    world: &World,
+    entries: &[Entry],
+    watch: &Watch<'_>,
+) -> Vec<Result<Outcome, RunError>> {
     let one = |(position, entry): (usize, &Entry)| {
         let events = watch.events.map(|open| open(position)).transpose();
         let events = events.map_err(RunError::Events)?;
@@ -81,5 +91,22 @@ pub fn compare(
         let hooks = Hooks { stop: watch.stop, progress: &progress, events, decisions };
         engine::run(world, entry.settings.policy(), &entry.name, hooks)
     };
-    Ok(pool.install(|| entries.par_iter().enumerate().map(one).collect()))
+    entries.par_iter().enumerate().map(one).collect()
+}
+
+/// The summary of every entry on `world`, the first of them the reference, without a file of
+/// anything.
+///
+/// # Errors
+///
+/// [`RunError::Interrupted`] once `stop` is set.
+pub fn summarised(
+    world: &World,
+    entries: &[Entry],
+    stop: &AtomicBool,
+) -> Result<Summary, RunError> {
+    let watch = Watch { stop, progress: &|_, _| {}, events: None, decisions: None };
+    let outcomes = side_by_side(world, entries, &watch);
+    let outcomes = outcomes.into_iter().collect::<Result<Vec<_>, _>>()?;
+    Ok(summary(world, &outcomes.iter().collect::<Vec<_>>(), true))
 }

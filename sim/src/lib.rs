@@ -9,9 +9,11 @@
 //! sequential loop. The engine reads no file and no clock.
 
 mod affinity;
+pub mod bound;
 mod carbon;
 pub mod comparison;
 pub mod engine;
+pub mod ensemble;
 pub mod event;
 mod gpus;
 mod meter;
@@ -21,6 +23,8 @@ pub mod queue;
 pub mod recorder;
 pub mod report;
 pub mod scenario;
+pub mod statistics;
+pub mod sweep;
 pub mod world;
 
 pub use affinity::allows;

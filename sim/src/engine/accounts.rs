@@ -7,7 +7,7 @@ use super::{RunError, Simulation};
 use crate::event::EventKind;
 use crate::outcome::{IntervalRow, Outcome, ZoneAccount};
 use crate::recorder::Recorder;
-use crate::world::{PodClass, Pool, World};
+use crate::world::{PodClass, Pool, Resources, World};
 
 /// Hours of a year of 365.25 days.
 const HOURS_PER_YEAR: f64 = 8_766.0;
@@ -39,7 +39,7 @@ impl Accounts {
                 pool.microwatts_per_milli(class.cpu_utilisation)
             }),
             microwatts_per_gpu: by_class_and_pool(|class, pool| {
-                pool.watts_per_gpu.get() * pool.pue * 1e3 * class.gpu_utilisation
+                pool.microwatts_per_milli_gpu(class.gpu_utilisation)
             }),
             curves: Curves::new(world),
             charged_beyond_trace: 0,
@@ -59,10 +59,17 @@ impl Accounts {
     pub(super) fn power(&self, world: &World, pod: u32, pool: u32) -> i64 {
         let spec = &world.pods[pod as usize];
         let (class, pool) = (spec.class as usize, pool as usize);
-        let cpu = spec.requests.cpu.0 as f64 * self.microwatts_per_milli[class][pool];
-        let gpu = f64::from(spec.requests.gpu.0) * self.microwatts_per_gpu[class][pool];
-        cpu.round() as i64 + gpu.round() as i64
+        let (cpu, gpu) =
+            (self.microwatts_per_milli[class][pool], self.microwatts_per_gpu[class][pool]);
+        added(&spec.requests, cpu, gpu)
     }
+}
+
+/// Microwatts of what is requested, by those of a milli-CPU and of a thousandth of a GPU.
+fn added(requests: &Resources, per_milli: f64, per_milli_gpu: f64) -> i64 {
+    let cpu = requests.cpu.0 as f64 * per_milli;
+    let gpu = f64::from(requests.gpu.0) * per_milli_gpu;
+    cpu.round() as i64 + gpu.round() as i64
 }
 
 impl Pool {
@@ -72,6 +79,17 @@ impl Pool {
             Some(_) => 0.0,
             None => self.watts_per_core().get() * 1e3 * utilisation,
         }
+    }
+
+    /// Microwatts at the meter that a thousandth of a GPU of this utilisation adds.
+    fn microwatts_per_milli_gpu(&self, utilisation: f64) -> f64 {
+        self.watts_per_gpu.get() * self.pue * 1e3 * utilisation
+    }
+
+    /// Microwatts at the meter that a pod with these requests adds to a node by itself.
+    pub(crate) fn added_microwatts(&self, class: &PodClass, requests: &Resources) -> i64 {
+        let gpu = self.microwatts_per_milli_gpu(class.gpu_utilisation);
+        added(requests, self.microwatts_per_milli(class.cpu_utilisation), gpu)
     }
 
     /// Emissions of making one node, spread over its life, in grams per hour.

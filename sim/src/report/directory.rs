@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use super::tables::{PodTable, write_zones};
 use super::{ReportError, Summary, charts, summary, to_json};
+use crate::bound::CapacityBound;
 use crate::outcome::Outcome;
 use crate::world::World;
 
@@ -303,6 +304,8 @@ pub struct Written<'a> {
     pub charts: bool,
     /// `false` when the run was interrupted.
     pub complete: bool,
+    /// The bound with capacity, where somebody asked for it.
+    pub capacity: Option<&'a CapacityBound>,
 }
 
 /// Writes everything about some runs of one scenario into a folder and returns the summary. The
@@ -317,7 +320,10 @@ pub fn write_all(
     outcomes: &[&Outcome],
     written: &Written<'_>,
 ) -> Result<Summary, ReportError> {
-    let summary = summary(world, outcomes, written.complete);
+    let summary = Summary {
+        capacity_bound: written.capacity.map(Into::into),
+        ..summary(world, outcomes, written.complete)
+    };
     directory.write(SUMMARY, to_json(&summary).as_bytes())?;
     directory.write("scenario.effective.yaml", written.scenario.as_bytes())?;
 
@@ -407,6 +413,7 @@ mod tests {
             zones: true,
             charts: true,
             complete: true,
+            capacity: None,
         };
         let directory = OutputDirectory::create(&target, false).unwrap();
         let summary = write_all(&directory, &world, &outcomes, &written).unwrap();

@@ -175,7 +175,7 @@ fn pod(class: u32, arrival: f64, hours: f64, max_delay: Option<f64>) -> Pod {
 /// train-0: 3 - 0 - 1 = 2 h, equal to its maximum: kept; train-1: 2 - 1 - 0.5 = 0.5 h, above its
 /// maximum of 0.25 h: missed; train-2 never ends: missed, and no delay. Mean 1.25, p50 is the
 /// 1st of two (0.5), p95 the 2nd (2). The service counts as completed, but has no delay.
-pub(super) fn tiny() -> (World, Vec<Outcome>) {
+pub(crate) fn tiny() -> (World, Vec<Outcome>) {
     let mut world = world(2, 4);
     world.pods = vec![
         pod(0, 0.0, 1.0, Some(2.0)),

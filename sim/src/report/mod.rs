@@ -18,7 +18,7 @@ pub mod tables;
 pub mod text;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 
 use std::io;
 use std::path::PathBuf;

@@ -13,6 +13,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::beside::{self, Beside};
 use super::{deadline_missed, delay};
+use crate::bound::job::JobBounds;
+use crate::bound::{self, BoundError, CapacityBound};
 use crate::outcome::{Outcome, PodState, ZoneAccount};
 use crate::world::{TraceSource, World};
 
@@ -44,6 +46,12 @@ pub struct Summary {
     pub grid_beside: Vec<GridSource>,
     /// A run per policy, in the order of the scenario.
     pub runs: Vec<Run>,
+    /// Why no run has `headroom`. Left out where it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_headroom: Option<String>,
+    /// The bound with the cluster's capacity. Left out where nobody asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity_bound: Option<CapacityHeadroom>,
 }
 
 /// What the intensity of one zone is and where it comes from.
@@ -110,6 +118,48 @@ pub struct Run {
     /// The same run counted with the second intensity. Left out where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beside: Option<Beside>,
+    /// The jobs' own emissions beside the least that they could have been. Left out where there is
+    /// no bound, and where there is no job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headroom: Option<RunHeadroom>,
+}
+
+/// What part of a bound's saving a run gets; see [`crate::bound`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunHeadroom {
+    /// Jobs that are counted: those that the reference and this run completed.
+    pub jobs: u64,
+    /// Their operational emissions under the reference, in grams.
+    pub reference_grams: f64,
+    /// The same in this run.
+    pub run_grams: f64,
+    /// The least possible, each job by itself.
+    pub bound_grams: f64,
+    /// (reference - run) / (reference - bound) in percent; `null` where nothing can be saved.
+    pub percent: Option<f64>,
+}
+
+/// The bound of all jobs at once, with the capacity of the nodes; see [`crate::bound`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CapacityHeadroom {
+    /// Jobs that are counted: those that every run completed.
+    pub jobs: u64,
+    /// The least operational emissions of all of them, in grams.
+    pub bound_grams: f64,
+    /// The part of its saving that each run gets, in percent, in the order of the runs.
+    pub headroom_percent: Vec<Option<f64>>,
+}
+
+impl From<&CapacityBound> for CapacityHeadroom {
+    fn from(bound: &CapacityBound) -> Self {
+        Self {
+            jobs: bound.jobs,
+            bound_grams: bound.bound.get(),
+            headroom_percent: bound.percents(),
+        }
+    }
 }
 
 /// Emissions by account; every gram is in one.
@@ -172,6 +222,7 @@ pub struct ByZone(pub Vec<(String, f64)>);
 #[must_use]
 pub fn summary(world: &World, outcomes: &[&Outcome], complete: bool) -> Summary {
     let reference = outcomes.first().map(|outcome| emissions(outcome).total);
+    let bounds = JobBounds::new(world);
     Summary {
         version: VERSION,
         scenario: world.name.clone(),
@@ -187,9 +238,12 @@ pub fn summary(world: &World, outcomes: &[&Outcome], complete: bool) -> Summary 
             .enumerate()
             .map(|(i, (outcome, beside))| Run {
                 beside,
+                headroom: bounds.as_ref().ok().and_then(|b| headroom(b, outcomes[0], outcome)),
                 ..run(world, outcome, reference.unwrap_or(0.0), i == 0)
             })
             .collect(),
+        no_headroom: bounds.as_ref().err().map(BoundError::to_string),
+        capacity_bound: None,
     }
 }
 
@@ -247,7 +301,19 @@ fn run(world: &World, outcome: &Outcome, reference: f64, is_reference: bool) -> 
         digest: format!("{:032x}", outcome.digest),
         charged_beyond_trace: outcome.charged_beyond_trace,
         beside: None,
+        headroom: None,
     }
+}
+
+fn headroom(bounds: &JobBounds<'_>, reference: &Outcome, run: &Outcome) -> Option<RunHeadroom> {
+    let headroom = bound::headroom(bounds, reference, run);
+    (headroom.jobs > 0).then(|| RunHeadroom {
+        jobs: headroom.jobs,
+        reference_grams: headroom.reference.get(),
+        run_grams: headroom.run.get(),
+        bound_grams: headroom.bound.get(),
+        percent: headroom.percent(),
+    })
 }
 
 fn total(outcome: &Outcome, value: impl Fn(&ZoneAccount) -> f64) -> f64 {

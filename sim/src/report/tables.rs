@@ -46,7 +46,7 @@ impl<'a, W: Write + Send> PodTable<'a, W> {
     pub fn new(world: &'a World, output: W, path: &Path) -> Result<Self, ReportError> {
         Ok(Self {
             world,
-            file: Table::new(world, output, path, pod_schema())?,
+            file: Table::new(&known(world), output, path, pod_schema())?,
             columns: PodColumns::default(),
         })
     }
@@ -92,7 +92,7 @@ pub fn write_zones<W: Write + Send>(
     output: W,
     path: &Path,
 ) -> Result<W, ReportError> {
-    let mut file = Table::new(world, output, path, zone_schema())?;
+    let mut file = Table::new(&known(world), output, path, zone_schema())?;
     let mut columns = ZoneColumns::default();
     for outcome in outcomes {
         for row in &outcome.intervals {
@@ -106,25 +106,34 @@ pub fn write_zones<W: Write + Send>(
     file.finish()
 }
 
+/// What the file of a run says about itself.
+fn known(world: &World) -> [(&'static str, String); 2] {
+    [("scenario", world.name.clone()), ("seed", world.seed.to_string())]
+}
+
 /// A Parquet file with our settings, whose errors name it.
-struct Table<W: Write + Send> {
+pub(crate) struct Table<W: Write + Send> {
     writer: ArrowWriter<W>,
     schema: SchemaRef,
     path: PathBuf,
 }
 
 impl<W: Write + Send> Table<W> {
-    fn new(world: &World, output: W, path: &Path, schema: SchemaRef) -> Result<Self, ReportError> {
-        let pairs = [
-            ("scenario", world.name.clone()),
-            ("seed", world.seed.to_string()),
-            ("version", summary::VERSION.to_string()),
-        ];
-        let metadata = pairs.map(|(key, value)| KeyValue::new(key.to_owned(), value));
+    /// `known` is what the file says about itself, beside the version of the format.
+    pub(crate) fn new(
+        known: &[(&str, String)],
+        output: W,
+        path: &Path,
+        schema: SchemaRef,
+    ) -> Result<Self, ReportError> {
+        let version = ("version", summary::VERSION.to_string());
+        let pairs = known.iter().cloned().chain([version]);
+        let metadata: Vec<KeyValue> =
+            pairs.map(|(key, value)| KeyValue::new(key.to_owned(), value)).collect();
         let properties = WriterProperties::builder()
             .set_compression(Compression::SNAPPY)
             .set_max_row_group_row_count(Some(ROW_GROUP))
-            .set_key_value_metadata(Some(metadata.to_vec()))
+            .set_key_value_metadata(Some(metadata))
             // No two pods share a name: a dictionary would only be built to be thrown away.
             .set_column_dictionary_enabled("pod".into(), false)
             .build();
@@ -133,13 +142,13 @@ impl<W: Write + Send> Table<W> {
         Ok(Self { writer, schema, path: path.to_owned() })
     }
 
-    fn write(&mut self, columns: Vec<ArrayRef>) -> Result<(), ReportError> {
+    pub(crate) fn write(&mut self, columns: Vec<ArrayRef>) -> Result<(), ReportError> {
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)
             .map_err(|error| table_error(&self.path, error.into()))?;
         self.writer.write(&batch).map_err(|error| table_error(&self.path, error))
     }
 
-    fn finish(self) -> Result<W, ReportError> {
+    pub(crate) fn finish(self) -> Result<W, ReportError> {
         self.writer.into_inner().map_err(|error| table_error(&self.path, error))
     }
 }

@@ -48,7 +48,7 @@ pub(super) fn modelled(grid: &[GridSource]) -> Vec<&GridSource> {
 }
 
 /// `1234567.891` with two decimals is `1,234,567.89`.
-pub(super) fn grouped(value: f64, decimals: usize) -> String {
+pub(crate) fn grouped(value: f64, decimals: usize) -> String {
     if !value.is_finite() {
         return "?".into();
     }
@@ -75,7 +75,7 @@ pub(super) fn grouped(value: f64, decimals: usize) -> String {
 }
 
 /// The first `length` characters, with `…` for the last of them where there are more.
-pub(super) fn shortened(text: &str, length: usize) -> String {
+pub(crate) fn shortened(text: &str, length: usize) -> String {
     if text.chars().count() <= length {
         return text.to_owned();
     }
@@ -118,11 +118,19 @@ fn rows(text: &mut String, runs: &[Run]) {
     });
     let lines: Vec<[String; 9]> =
         header.map(|line| line.map(str::to_owned)).into_iter().chain(body).collect();
+    text.push_str(&aligned(&lines, header.len()));
+}
+
+/// Lines of cells in columns, the first to the left and the others to the right, with a rule below
+/// the first `header` lines.
+pub(crate) fn aligned<const N: usize>(lines: &[[String; N]], header: usize) -> String {
+    let mut text = String::new();
     let width =
         |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; 9] = std::array::from_fn(width);
+    let widths: [usize; N] = std::array::from_fn(width);
+    let gaps = N.saturating_sub(1);
     // Two blanks between columns; one where millions of everything would need more than WIDTH.
-    let wide = widths.iter().sum::<usize>() + 2 * 8 <= WIDTH;
+    let wide = widths.iter().sum::<usize>() + 2 * gaps <= WIDTH;
     let gap = if wide { "  " } else { " " };
     for (i, line) in lines.iter().enumerate() {
         let mut row = String::new();
@@ -135,12 +143,13 @@ fn rows(text: &mut String, runs: &[Run]) {
         }
         text.push_str(row.trim_end());
         text.push('\n');
-        if i + 1 == header.len() {
-            let rule = widths.iter().sum::<usize>() + gap.len() * 8;
+        if i + 1 == header {
+            let rule = widths.iter().sum::<usize>() + gap.len() * gaps;
             text.push_str(&"-".repeat(rule));
             text.push('\n');
         }
     }
+    text
 }
 
 fn footnotes(text: &mut String, summary: &Summary) {
@@ -174,6 +183,7 @@ fn footnotes(text: &mut String, summary: &Summary) {
     if let Some(reference) = summary.runs.first() {
         paragraph(text, "saving against", &reference_accounts(reference));
     }
+    headroom(text, summary);
     if !summary.grid.is_empty() {
         paragraph(text, "signal", &signals(&summary.grid));
         let areas: Vec<String> = summary
@@ -194,6 +204,32 @@ fn footnotes(text: &mut String, summary: &Summary) {
     if !digests.is_empty() {
         paragraph(text, "digests", &digests.join(", "));
     }
+}
+
+/// What part of the saving that a bound leaves each policy gets: only pods' own emissions count.
+fn headroom(text: &mut String, summary: &Summary) {
+    if let Some(why) = &summary.no_headroom {
+        paragraph(text, "no headroom", why);
+    }
+    let of = |run: &Run| run.headroom.and_then(|headroom| headroom.percent);
+    let each = shares(summary, summary.runs.iter().map(of));
+    if let Some(each) = each {
+        paragraph(text, "headroom, of what each job could save alone", &each);
+    }
+    let Some(bound) = &summary.capacity_bound else { return };
+    if let Some(each) = shares(summary, bound.headroom_percent.iter().copied()) {
+        paragraph(text, "headroom, of what all jobs could save on these nodes", &each);
+    }
+}
+
+/// `threshold 45.1 %, ...` without the reference, which has none of it by definition.
+fn shares(summary: &Summary, percents: impl Iterator<Item = Option<f64>>) -> Option<String> {
+    let each = summary.runs.iter().zip(percents).skip(1).filter_map(|(run, percent)| {
+        let policy = shortened(&run.policy, NAME);
+        percent.map(|percent| format!("{policy} {} %", grouped(percent, 1)))
+    });
+    let each: Vec<String> = each.collect();
+    (!each.is_empty()).then(|| each.join(", "))
 }
 
 /// What became of the rows of traces, and what was assumed for them: a paragraph for each.
@@ -250,7 +286,7 @@ fn reference_accounts(run: &Run) -> String {
 }
 
 /// `label: words`, folded at [`WIDTH`] with an indent.
-fn paragraph(text: &mut String, label: &str, words: &str) {
+pub(crate) fn paragraph(text: &mut String, label: &str, words: &str) {
     let mut line = format!("{label}:");
     for word in words.split_whitespace() {
         if line.chars().count() + 1 + word.chars().count() > WIDTH {

@@ -18,8 +18,15 @@ spec:
 fn results(world: &World, outcomes: &[Outcome], scenario: &str) -> (tempfile::TempDir, PathBuf) {
     let root = tempfile::tempdir().unwrap();
     let outcomes: Vec<&Outcome> = outcomes.iter().collect();
-    let written =
-        Written { scenario, events: &[], pods: true, zones: true, charts: false, complete: true };
+    let written = Written {
+        scenario,
+        events: &[],
+        pods: true,
+        zones: true,
+        charts: false,
+        complete: true,
+        capacity: None,
+    };
     let directory = OutputDirectory::create(&root.path().join("run"), false).unwrap();
     write_all(&directory, world, &outcomes, &written).unwrap();
     let folder = directory.commit().unwrap();

@@ -1,0 +1,64 @@
+//! `sim compare`: policies over seeds.
+
+#![allow(clippy::unwrap_used, reason = "test code")]
+
+mod support;
+
+use support::{TINY, Workplace};
+
+/// The tiny day with pods that depend on the seed.
+fn drawn() -> Workplace {
+    let workplace = Workplace::new();
+    let generated = TINY.replace(
+        "pods: [{arrival: 1h, duration: 2h, cpu: 1, memory: 1Gi, count: 20}, {arrival: 5h, duration: 1h, cpu: 1, memory: 1Gi, count: 20}]",
+        "generated: {podsPerDay: 50, duration: {median: 1h, sigma: 0.5, min: 5m, max: 4h}, shapes: [{weight: 1, cpu: 1, memory: 1Gi}]}",
+    );
+    assert_ne!(generated, TINY);
+    workplace.write("drawn.yaml", generated);
+    workplace
+}
+
+#[test]
+fn it_prints_means_with_intervals_and_what_cannot_be_told_apart() {
+    let ended = drawn().run("sim compare drawn.yaml --seeds 6 --policies lowest-zone,percentile");
+    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
+    insta::assert_snapshot!(ended.out);
+    insta::assert_snapshot!(drawn().run("sim compare --help").out);
+}
+
+#[test]
+fn threads_change_nothing_and_json_is_the_file() {
+    let workplace = drawn();
+    let run = |options: &str| {
+        workplace.run(&format!("sim compare drawn.yaml --seeds 4 --quiet --json {options}"))
+    };
+    let one = run("--jobs 1 --out a");
+    let two = run("--jobs 2 --out b");
+    assert_eq!((one.code, &one.out), (Some(0), &two.out));
+    assert_eq!(workplace.read("a/comparison.json"), one.out);
+    assert_eq!(workplace.names("a"), ["comparison.json", "runs.parquet"]);
+    let bytes = |folder: &str| std::fs::read(workplace.path().join(folder).join("runs.parquet"));
+    assert_eq!(bytes("a").unwrap(), bytes("b").unwrap());
+    let json: serde_json::Value = serde_json::from_str(&one.out).unwrap();
+    let count = json["seeds"].as_array().unwrap().len();
+    assert_eq!((count, json["seedsMatter"].as_bool()), (4, Some(true)));
+}
+
+#[test]
+fn a_scenario_in_which_seeds_change_nothing_says_so() {
+    let ended = Workplace::new().run("sim compare tiny.yaml --seeds 3");
+    assert!(ended.out.contains("SEEDS CHANGE NOTHING"), "{}", ended.out);
+}
+
+#[test]
+fn wrong_options_say_what_is_right() {
+    let workplace = Workplace::new();
+    for words in [
+        "sim compare tiny.yaml --seeds 0",
+        "sim compare tiny.yaml --policies percentil",
+        "sim compare tiny.yaml --set spec.nodePool[0].count=3",
+        "sim compare none.yaml",
+    ] {
+        insta::assert_snapshot!(format!("{words}\n{}", workplace.run(words).failure()));
+    }
+}
