@@ -16,7 +16,8 @@ use carbon_kube_datasets::intensity::{self, Format, Gaps, Request, stored};
 use carbon_kube_datasets::{ReadError, weather};
 use libfuzzer_sys::fuzz_target;
 
-const NAME: &str = "fuzz";
+/// With a year, which AVERT takes from the name.
+const NAME: &str = "fuzz_2023";
 const ZONES: [&str; 8] = ["US-TX", "US-CA", "EU-DE", "EU-FR", "EU-UK", "US-NE", "XX", "US-NY"];
 
 fuzz_target!(|input: &[u8]| {
