@@ -54,10 +54,11 @@ fn can_travel(sweep: &Sweep) -> Result<(), Failure> {
     let nowhere = tempfile::tempdir()
         .map_err(|error| Failure::new(format!("can't make a temporary folder: {error}")))?;
     if let Err(problems) = scenario::build(&sweep.base, nowhere.path()) {
-        let first = problems.iter().find(|problem| problem.is_error());
-        let why = first.map(ToString::to_string).unwrap_or_default();
-        let message =
-            format!("--kubernetes: the scenario does not run without files beside it: {why}");
+        let first = problems.iter().find(|problem| problem.is_error()).map(ToString::to_string);
+        // The first line says what; the folder in it is nobody's.
+        let line = first.iter().flat_map(|text| text.lines()).next().unwrap_or_default();
+        let why = line.replace(&format!("{}/", nowhere.path().display()), "");
+        let message = format!("--kubernetes: the scenario does not run by itself: {why}");
         return Err(Failure::new(message)
             .hint("put the files into the image and name them by absolute paths"));
     }
