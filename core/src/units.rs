@@ -366,7 +366,7 @@ mod tests {
         assert_eq!("4Gi".parse::<Bytes>().unwrap().0, 4 << 30);
         assert_eq!("0.5Mi".parse::<Bytes>().unwrap().0, 524_288);
         assert_eq!("0.001E".parse::<Bytes>().unwrap().0, 1_000_000_000_000_000);
-        assert_eq!("0.5Ei".parse::<Bytes>().unwrap().0, 1 << 59);
+        assert_eq!("0.00390625Ei".parse::<Bytes>().unwrap().0, 1 << 52);
         for text in ["", "Gi", "4GB", "four", "-1", "1,5", "NaN", "inf", "9e99", "0x10"] {
             assert!(text.parse::<Bytes>().is_err(), "{text}");
         }
