@@ -258,6 +258,9 @@ async fn replicas_that_restart_in_turn_delay_no_pod_twice() {
         world.create(&format!("batch-{i}"), Some("20s")).await;
     }
     world.until_refused("batch-9").await;
+    // Nodes that have just come make the scheduler try pods again at once; while the extender is
+    // away it would do without it.
+    tokio::time::sleep(Duration::from_secs(3)).await;
     // The first replica goes and comes, then the scheduler asks the second, then back.
     world.extender.process.restart().unwrap();
     world.extender.until_ready().await.unwrap();
