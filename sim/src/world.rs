@@ -165,6 +165,14 @@ pub struct Resources {
     pub gpu: MilliGpu,
 }
 
+impl Resources {
+    /// Whether requests fit on an empty node of this size.
+    #[must_use]
+    pub fn holds(&self, requests: &Self) -> bool {
+        requests.cpu <= self.cpu && requests.memory <= self.memory && requests.gpu <= self.gpu
+    }
+}
+
 /// A node taint, as in Kubernetes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Taint {

@@ -525,3 +525,19 @@ fn replicas_on_a_curve_add_up_to_their_node() {
     close(outcome.zones[0].energy.get(), 2.4 + 0.0125 * 12.0 + 0.05 * 12.0);
     close(outcome.pods.iter().map(|pod| pod.energy.get()).sum(), 0.75);
 }
+
+#[test]
+fn nodes_come_and_go_up_to_the_horizon_however_soon_the_last_pod_ended() {
+    let failure = Outage { kind: OutageKind::Failure, mean_between: hours(3.0), away: hours(1.0) };
+    let nodes = Pool { outages: vec![failure], ..pool("old", 0, 5) };
+    // One pod may wait 40 h: the nodes are charged until then, whenever it runs.
+    let pods = vec![pod(0.0, 0.1, Some(40.0))];
+    let world = world(vec![flat()], vec![nodes], vec![class("job")], pods);
+    let at_once = run(&world, json!("default-scheduler"));
+    let late = run(&world, json!({"threshold": {"gramsPerKwh": 50.0}}));
+    assert!(
+        at_once.pods[0].finish.unwrap() < after(1.0) && late.pods[0].start.unwrap() > after(39.0)
+    );
+    close(at_once.zones[0].node_hours, late.zones[0].node_hours);
+    close(at_once.zones[0].idle.get(), late.zones[0].idle.get());
+}

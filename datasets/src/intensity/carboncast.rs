@@ -12,7 +12,7 @@ use super::Format;
 use super::eia;
 use super::mix::{Mix, Part};
 use super::request::Request;
-use super::rule::{Ending, NO_INSTANT, Reading, Refusal, Rule, Texts};
+use super::rule::{Ending, NO_INSTANT, Refusal, Rule, Texts};
 use crate::error::ReadError;
 use crate::instant;
 use crate::table::{Column, Table};
@@ -68,10 +68,6 @@ impl Rule for HourEnding<'_> {
         &self.time
     }
 
-    fn numbers(&self) -> &[Column] {
-        &self.mix.columns
-    }
-
     fn any_order(&self) -> bool {
         true
     }
@@ -83,15 +79,6 @@ impl Rule for HourEnding<'_> {
     fn at(&mut self, texts: &Texts<'_>) -> Result<Option<Time>, Refusal> {
         let label = instant::parse(texts[0]).ok_or(Refusal::Text(0, NO_INSTANT))?;
         Ok(eia::hour_start(&self.authority, label))
-    }
-
-    fn reading(
-        &mut self,
-        _at: Time,
-        _texts: &Texts<'_>,
-        numbers: &[Option<f64>],
-    ) -> Result<Reading, Refusal> {
-        Ok(self.mix.value(numbers)?.into())
     }
 
     fn ending(self, path: &str) -> Result<Ending, ReadError> {

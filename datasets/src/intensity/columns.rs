@@ -7,9 +7,8 @@ use carbon_kube_core::intensity::Label;
 use carbon_kube_core::{GramsPerKwh, Time};
 
 use super::request::Request;
-use super::rule::{Ending, NO_INSTANT, Reading, Refusal, Rule, Texts, Value};
+use super::rule::{Ending, Reading, Refusal, Rule, Texts, Value};
 use crate::error::ReadError;
-use crate::instant;
 use crate::table::{Column, Table};
 
 /// The unit of a column with carbon intensities.
@@ -123,10 +122,6 @@ impl Rule for ColumnRule<'_> {
 
     fn any_order(&self) -> bool {
         true
-    }
-
-    fn at(&mut self, texts: &Texts<'_>) -> Result<Option<Time>, Refusal> {
-        instant::parse(texts[0]).map(Some).ok_or(Refusal::Text(0, NO_INSTANT))
     }
 
     fn reading(

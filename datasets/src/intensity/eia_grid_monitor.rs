@@ -12,7 +12,7 @@ use super::area::Area;
 use super::eia;
 use super::mix::{Mix, Part};
 use super::request::Request;
-use super::rule::{Ending, Reading, Refusal, Rule, Texts};
+use super::rule::{Ending, Refusal, Rule, Texts};
 use crate::error::ReadError;
 use crate::instant;
 use crate::table::number::Notation;
@@ -100,10 +100,6 @@ impl Rule for Export<'_> {
         &self.texts
     }
 
-    fn numbers(&self) -> &[Column] {
-        &self.mix.columns
-    }
-
     fn notation(&self) -> Notation {
         Notation::American
     }
@@ -120,15 +116,6 @@ impl Rule for Export<'_> {
         let label = end_of_hour(time)
             .ok_or(Refusal::Text(0, "is not a time such as `11/1/2020 12 a.m. EDT`"))?;
         Ok(eia::hour_start(place, label))
-    }
-
-    fn reading(
-        &mut self,
-        _at: Time,
-        _texts: &Texts<'_>,
-        numbers: &[Option<f64>],
-    ) -> Result<Reading, Refusal> {
-        Ok(self.mix.value(numbers)?.into())
     }
 
     fn ending(self, path: &str) -> Result<Ending, ReadError> {

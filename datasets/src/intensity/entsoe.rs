@@ -13,7 +13,7 @@ use super::Format;
 use super::area::Area;
 use super::mix::{Mix, Part};
 use super::request::Request;
-use super::rule::{Ending, Reading, Refusal, Rule, Texts};
+use super::rule::{Ending, Refusal, Rule, Texts};
 use crate::error::ReadError;
 use crate::instant::{self, WallClock};
 use crate::table::number::Notation;
@@ -127,10 +127,6 @@ impl Rule for Platform<'_> {
         &self.texts
     }
 
-    fn numbers(&self) -> &[Column] {
-        &self.mix.columns
-    }
-
     fn notation(&self) -> Notation {
         Notation::Marked
     }
@@ -144,15 +140,6 @@ impl Rule for Platform<'_> {
             return Ok(None);
         }
         self.start(texts[0]).map(Some).map_err(|problem| Refusal::Text(0, problem))
-    }
-
-    fn reading(
-        &mut self,
-        _at: Time,
-        _texts: &Texts<'_>,
-        numbers: &[Option<f64>],
-    ) -> Result<Reading, Refusal> {
-        Ok(self.mix.value(numbers)?.into())
     }
 
     fn ending(self, path: &str) -> Result<Ending, ReadError> {

@@ -10,7 +10,7 @@ use super::Format;
 use super::entsoe::production_type;
 use super::mix::{Mix, Part};
 use super::request::Request;
-use super::rule::{Ending, Reading, Refusal, Rule, Texts};
+use super::rule::{Ending, Refusal, Rule, Texts};
 use crate::error::ReadError;
 use crate::instant;
 use crate::table::{Column, Table};
@@ -51,10 +51,6 @@ impl Rule for Frame<'_> {
         &self.time
     }
 
-    fn numbers(&self) -> &[Column] {
-        &self.mix.columns
-    }
-
     fn mix(&self) -> Option<&Mix> {
         Some(&self.mix)
     }
@@ -65,15 +61,6 @@ impl Rule for Frame<'_> {
         // Without an offset it would be taken for UTC, which entsoe-py never writes that way.
         let zoned = text.parse::<jiff::Timestamp>().is_ok();
         instant::parse(text).filter(|_| zoned).map(Some).ok_or(Refusal::Text(0, problem))
-    }
-
-    fn reading(
-        &mut self,
-        _at: Time,
-        _texts: &Texts<'_>,
-        numbers: &[Option<f64>],
-    ) -> Result<Reading, Refusal> {
-        Ok(self.mix.value(numbers)?.into())
     }
 
     fn ending(self, path: &str) -> Result<Ending, ReadError> {

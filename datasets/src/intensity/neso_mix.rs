@@ -4,15 +4,13 @@
 //! goes for all zones; the published column can be read as `columns`. Imports and storage are no
 //! part of the mix, as in the other readers.
 
-use carbon_kube_core::Time;
 use carbon_kube_core::mix::Fuel;
 
 use super::Format;
 use super::mix::{Mix, Part};
 use super::request::Request;
-use super::rule::{Ending, NO_INSTANT, Reading, Refusal, Rule, Texts};
+use super::rule::{Ending, Rule};
 use crate::error::ReadError;
-use crate::instant;
 use crate::table::{Column, Table};
 
 const TIME: &str = "DATETIME";
@@ -59,29 +57,12 @@ impl Rule for HistoricMix<'_> {
         &self.time
     }
 
-    fn numbers(&self) -> &[Column] {
-        &self.mix.columns
-    }
-
     fn any_order(&self) -> bool {
         true
     }
 
     fn mix(&self) -> Option<&Mix> {
         Some(&self.mix)
-    }
-
-    fn at(&mut self, texts: &Texts<'_>) -> Result<Option<Time>, Refusal> {
-        instant::parse(texts[0]).map(Some).ok_or(Refusal::Text(0, NO_INSTANT))
-    }
-
-    fn reading(
-        &mut self,
-        _at: Time,
-        _texts: &Texts<'_>,
-        numbers: &[Option<f64>],
-    ) -> Result<Reading, Refusal> {
-        Ok(self.mix.value(numbers)?.into())
     }
 
     fn ending(self, path: &str) -> Result<Ending, ReadError> {

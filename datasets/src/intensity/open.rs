@@ -9,9 +9,8 @@ use carbon_kube_core::mix::Fuel;
 
 use super::mix::Mix;
 use super::request::Request;
-use super::rule::{Ending, NO_INSTANT, Reading, Refusal, Rule, Texts};
+use super::rule::{Ending, Reading, Refusal, Rule, Texts};
 use crate::error::ReadError;
-use crate::instant;
 use crate::table::{Column, Table};
 
 const TIME: &str = "timestamp_utc";
@@ -46,20 +45,12 @@ impl Rule for OpenRule<'_> {
         &self.time
     }
 
-    fn numbers(&self) -> &[Column] {
-        &self.mix.columns
-    }
-
     fn any_order(&self) -> bool {
         true
     }
 
     fn mix(&self) -> Option<&Mix> {
         Some(&self.mix)
-    }
-
-    fn at(&mut self, texts: &Texts<'_>) -> Result<Option<Time>, Refusal> {
-        instant::parse(texts[0]).map(Some).ok_or(Refusal::Text(0, NO_INSTANT))
     }
 
     fn reading(

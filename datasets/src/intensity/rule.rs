@@ -12,6 +12,7 @@ use carbon_kube_core::{Time, Zone};
 use super::mix::{Generation, Mix};
 use super::readings::{Readings, Wrong};
 use crate::error::ReadError;
+use crate::instant;
 use crate::table::number::Notation;
 use crate::table::{Column, Row, Table};
 
@@ -26,8 +27,11 @@ pub(crate) trait Rule: Clone + Send + Sync {
     /// The columns with text: the time, the place, at most [`TEXTS`].
     fn texts(&self) -> &[Column];
 
-    /// The columns with numbers, in the order in which [`Rule::reading`] takes them.
-    fn numbers(&self) -> &[Column];
+    /// The columns with numbers, in the order in which [`Rule::reading`] takes them; if not said,
+    /// those of the mix.
+    fn numbers(&self) -> &[Column] {
+        self.mix().map_or(&[], |mix| &mix.columns)
+    }
 
     /// How the numbers are written.
     fn notation(&self) -> Notation {
@@ -45,16 +49,22 @@ pub(crate) trait Rule: Clone + Send + Sync {
         None
     }
 
-    /// The start of the row's step; `None` for a row that is not for us.
-    fn at(&mut self, texts: &Texts<'_>) -> Result<Option<Time>, Refusal>;
+    /// The start of the row's step; `None` for a row that is not for us. If not said, the first
+    /// text is it.
+    fn at(&mut self, texts: &Texts<'_>) -> Result<Option<Time>, Refusal> {
+        instant::parse(texts[0]).map(Some).ok_or(Refusal::Text(0, NO_INSTANT))
+    }
 
-    /// What the row says. The numbers are finite; an empty field is `None`.
+    /// What the row says. The numbers are finite; an empty field is `None`. If not said, they are
+    /// the mix; a rule without one has to say it.
     fn reading(
         &mut self,
-        at: Time,
-        texts: &Texts<'_>,
+        _at: Time,
+        _texts: &Texts<'_>,
         numbers: &[Option<f64>],
-    ) -> Result<Reading, Refusal>;
+    ) -> Result<Reading, Refusal> {
+        self.mix().map_or(Ok(Value::Gap), |mix| mix.value(numbers)).map(Reading::from)
+    }
 
     /// What the series is, and the forecasts that came with it, once all rows are read.
     fn ending(self, path: &str) -> Result<Ending, ReadError>;

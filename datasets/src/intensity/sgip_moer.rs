@@ -10,9 +10,8 @@ use carbon_kube_core::{Span, Time};
 
 use super::columns::{self, IntensityUnit};
 use super::request::Request;
-use super::rule::{Ending, NO_INSTANT, Reading, Refusal, Rule, Texts, Value};
+use super::rule::{Ending, Reading, Refusal, Rule, Texts, Value};
 use crate::error::ReadError;
-use crate::instant;
 use crate::table::{Column, Table};
 
 /// The step of both layouts, and how long the last forecast of an issue holds at least.
@@ -119,10 +118,6 @@ impl Rule for Moer<'_> {
 
     fn numbers(&self) -> &[Column] {
         &self.numbers
-    }
-
-    fn at(&mut self, texts: &Texts<'_>) -> Result<Option<Time>, Refusal> {
-        instant::parse(texts[0]).map(Some).ok_or(Refusal::Text(0, NO_INSTANT))
     }
 
     fn reading(

@@ -10,7 +10,7 @@ use carbon_kube_core::mix::Fuel;
 use super::Format;
 use super::mix::{Mix, Part};
 use super::request::Request;
-use super::rule::{Ending, Reading, Refusal, Rule, Texts};
+use super::rule::{Ending, Refusal, Rule, Texts};
 use crate::error::ReadError;
 use crate::instant::{self, WallClock};
 use crate::table::number::Notation;
@@ -78,10 +78,6 @@ impl Rule for Smard<'_> {
         &self.texts
     }
 
-    fn numbers(&self) -> &[Column] {
-        &self.mix.columns
-    }
-
     fn notation(&self) -> Notation {
         Notation::German
     }
@@ -99,15 +95,6 @@ impl Rule for Smard<'_> {
         };
         let civil = civil.ok_or(Refusal::Text(0, "is not a date such as `31.01.2020`"))?;
         self.clock.instant(civil).map(Some).map_err(|problem| Refusal::Text(0, problem))
-    }
-
-    fn reading(
-        &mut self,
-        _at: Time,
-        _texts: &Texts<'_>,
-        numbers: &[Option<f64>],
-    ) -> Result<Reading, Refusal> {
-        Ok(self.mix.value(numbers)?.into())
     }
 
     fn ending(self, path: &str) -> Result<Ending, ReadError> {

@@ -214,10 +214,6 @@ impl Rule for StoredRule {
         true
     }
 
-    fn at(&mut self, texts: &Texts<'_>) -> Result<Option<Time>, Refusal> {
-        instant::parse(texts[0]).map(Some).ok_or(Refusal::Text(0, NO_INSTANT))
-    }
-
     fn reading(
         &mut self,
         _at: Time,

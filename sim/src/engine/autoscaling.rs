@@ -145,15 +145,7 @@ impl Simulation<'_> {
         let scaling = self.world.pools[pool as usize].autoscaling.as_ref();
         let boot_time = scaling.map_or(Span::ZERO, |scaling| scaling.boot_time);
         self.set_node(pool, node, NodeState::Booting);
-        self.schedule(self.now + boot_time, Due::Booted { pool, node });
-    }
-
-    /// A node has booted: the pods that it was ordered for are tried.
-    pub(super) fn booted(&mut self, pool: u32, node: u32) {
-        self.set_node(pool, node, NodeState::On);
-        self.watch_if_empty(pool, node);
-        self.wake_refused();
-        self.room_on(pool, node);
+        self.schedule(self.now + boot_time, Due::NodeUp { pool, node });
     }
 
     /// Notes that a node of a pool that scales has become empty.
@@ -209,11 +201,6 @@ impl Simulation<'_> {
 const VIRTUAL: u32 = u32::MAX;
 
 impl Resources {
-    /// Whether requests fit on an empty node of this size.
-    pub(super) fn holds(&self, requests: &Self) -> bool {
-        requests.cpu <= self.cpu && requests.memory <= self.memory && requests.gpu <= self.gpu
-    }
-
     /// The parts of CPU and memory that would be left idle.
     fn waste(&self, requests: &Self) -> (f64, f64) {
         let part = |used: u64, of: u64| 1.0 - used as f64 / of.max(1) as f64;

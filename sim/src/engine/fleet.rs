@@ -98,6 +98,14 @@ impl World {
 }
 
 impl Simulation<'_> {
+    /// A node has booted, is repaired or replaced: the pods that wait for room are tried.
+    pub(super) fn node_up(&mut self, pool: u32, node: u32) {
+        self.set_node(pool, node, NodeState::On);
+        self.watch_if_empty(pool, node);
+        self.wake_refused();
+        self.room_on(pool, node);
+    }
+
     /// A node enters a state. It has no pods.
     pub(super) fn set_node(&mut self, pool: u32, node: u32, state: NodeState) {
         let spec = &self.world.pools[pool as usize];

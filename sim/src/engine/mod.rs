@@ -138,10 +138,8 @@ enum Due {
     Finish { pod: u32, epoch: u32 },
     /// A node goes away.
     Outage { source: u32 },
-    /// A node is repaired or replaced.
-    Back { pool: u32, node: u32 },
-    /// An ordered node is there.
-    Booted { pool: u32, node: u32 },
+    /// A node has booted, is repaired or replaced.
+    NodeUp { pool: u32, node: u32 },
     /// A control interval begins.
     Control,
     /// Held pods whose time has come are asked again.
@@ -170,7 +168,7 @@ impl Due {
     fn rank(self) -> u8 {
         match self {
             Self::Finish { .. } => 0,
-            Self::Outage { .. } | Self::Back { .. } | Self::Booted { .. } => 1,
+            Self::Outage { .. } | Self::NodeUp { .. } => 1,
             Self::Control => 2,
             Self::Ask => 3,
             Self::Release => 4,
@@ -413,6 +411,11 @@ impl<'w> Simulation<'w> {
             return false;
         };
         self.now = at;
+        self.handle(due);
+        true
+    }
+
+    fn handle(&mut self, due: Due) {
         match due {
             Due::Finish { pod, epoch } => self.finish(pod, epoch),
             Due::Control => self.control(),
@@ -421,35 +424,24 @@ impl<'w> Simulation<'w> {
             Due::Retry { pod } => self.retry(pod),
             Due::Refused => self.try_refused(),
             Due::Outage { source } => self.outage(source),
-            Due::Back { pool, node } => self.node_is_back(pool, node),
-            Due::Booted { pool, node } => self.booted(pool, node),
+            Due::NodeUp { pool, node } => self.node_up(pool, node),
             Due::Load { service } => self.change_load(service),
             Due::Replaced { pod } => self.admit(pod),
             Due::Cycle => self.end_cycle(),
             Due::Scan => self.scan(),
             Due::Idle { pool, node } => self.switch_off_if_idle(pool, node),
         }
-        true
     }
 
-    /// Every pod has ended: up to the horizon, nodes of pools that scale are still switched off.
+    /// Every pod has ended: up to the horizon nodes still come and go, so that no policy is charged
+    /// for fewer or more of them because its last pod ended sooner.
     fn wind_down(&mut self) -> bool {
-        let Some((at, due)) = self.queue.pop() else {
+        let Some((at, due)) = self.queue.pop().filter(|(at, _)| *at <= self.horizon) else {
             return false;
         };
-        if at > self.horizon {
-            return false;
-        }
-        match due {
-            Due::Booted { pool, node } => {
-                self.now = at;
-                self.booted(pool, node);
-            }
-            Due::Idle { pool, node } => {
-                self.now = at;
-                self.switch_off_if_idle(pool, node);
-            }
-            _ => {}
+        if let Due::Outage { .. } | Due::NodeUp { .. } | Due::Scan | Due::Idle { .. } = due {
+            self.now = at;
+            self.handle(due);
         }
         true
     }

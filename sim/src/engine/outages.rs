@@ -96,18 +96,10 @@ impl Simulation<'_> {
         if scales {
             self.ask_for_nodes();
         } else {
-            self.schedule(self.now + away, Due::Back { pool, node });
+            self.schedule(self.now + away, Due::NodeUp { pool, node });
         }
         for pod in residents {
             self.replace(pod);
         }
-    }
-
-    /// A node is repaired, or another takes its place.
-    pub(super) fn node_is_back(&mut self, pool: u32, node: u32) {
-        self.set_node(pool, node, NodeState::On);
-        self.watch_if_empty(pool, node);
-        self.wake_refused();
-        self.room_on(pool, node);
     }
 }

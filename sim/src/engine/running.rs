@@ -245,8 +245,7 @@ impl Simulation<'_> {
         // A move costs downtime: a pod that would be late for it stays.
         let downtime = self.world.classes[spec.class as usize].checkpoint;
         let in_time = self.view(pod).must_run_by.is_none_or(|limit| limit - downtime >= self.now);
-        let allowed = in_time && self.may_disrupt(pod);
-        if let Some((pool, node)) = destination.filter(|_| allowed) {
+        if let Some((pool, node)) = destination.filter(|_| in_time && self.may_disrupt(pod)) {
             self.migrate(pod, pool, node);
         }
     }

@@ -26,7 +26,7 @@ impl<'a> Room<'a> {
 
     /// Whether a pod fits on an empty node of one of the pools.
     pub(super) fn fits(&self, requests: &Resources) -> bool {
-        self.pools.iter().any(|pool| fitting(requests, &pool.allocatable) == 3)
+        self.pools.iter().any(|pool| pool.allocatable.holds(requests))
     }
 
     /// Reports a pod that is too large, or that requests no CPU.
