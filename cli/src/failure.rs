@@ -44,9 +44,13 @@ impl Failure {
         Self { hint: hint.map(Into::into), ..self }
     }
 
-    /// A hint, where there is none yet.
-    pub fn or_hint(self, hint: &str) -> Self {
-        Self { hint: self.hint.or_else(|| Some(hint.to_owned())), ..self }
+    /// One more hint, after that of whoever failed.
+    pub fn also(self, hint: &str) -> Self {
+        let hint = match self.hint {
+            Some(first) => format!("{first}; {hint}"),
+            None => hint.to_owned(),
+        };
+        Self { hint: Some(hint), ..self }
     }
 
     /// The problems of a scenario were printed; nothing is left to say.

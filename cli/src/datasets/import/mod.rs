@@ -76,7 +76,7 @@ pub fn run(args: &ImportArgs) -> Result<ExitCode, Failure> {
         None if args.files.iter().any(|file| has_objects(file)) => kubernetes::run(args),
         None if args.zone.is_some() => grid::run(args, None),
         None => workload::run(args, None)
-            .map_err(|failure| failure.or_hint("grid data need `--zone`, such as `--zone EU-DE`")),
+            .map_err(|failure| failure.also("grid data need `--zone`, such as `--zone EU-DE`")),
     }
 }
 
