@@ -97,6 +97,8 @@ pub enum ForecastModel {
     },
     /// Forecasts as they were issued at the time.
     Recorded(Arc<RecordedForecasts>),
+    /// One forecast of the whole trace, whoever made it: what is expected never changes.
+    Stated(Arc<StatedForecast>),
 }
 
 /// Forecasts as they were issued: for each instant of issue, the expected values that follow.
@@ -113,6 +115,51 @@ pub struct Issue {
     pub points: Vec<(Time, f64)>,
     /// End of the last point's validity.
     pub end: Option<Time>,
+}
+
+/// An expected value per step; unlike an intensity it may be below zero, as truth plus an
+/// independent error can be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StatedForecast {
+    start: Time,
+    step: Span,
+    /// The integral from the start to each step's start, in g/kWh x hours, and to the end.
+    areas: Vec<f64>,
+}
+
+impl StatedForecast {
+    /// A forecast of these values in g/kWh, each for one `step` (above zero) from `start` on.
+    #[must_use]
+    pub fn new(start: Time, step: Span, values: impl IntoIterator<Item = f64>) -> Self {
+        let mut area = 0.0;
+        let sums = values.into_iter().map(|value| {
+            area += value * step.hours();
+            area
+        });
+        Self { start, step, areas: std::iter::once(0.0).chain(sums).collect() }
+    }
+
+    /// The integral from the start to `at`; `None` outside of what is expected.
+    fn area(&self, at: Time) -> Option<f64> {
+        let since = (at - self.start).millis();
+        let (step, into) =
+            (since.div_euclid(self.step.millis()), since.rem_euclid(self.step.millis()));
+        let index = usize::try_from(step).ok()?;
+        let before = *self.areas.get(index)?;
+        match (into, self.areas.get(index + 1)) {
+            (0, _) => Some(before),
+            (_, Some(after)) => {
+                Some(before + (after - before) * into as f64 / self.step.millis() as f64)
+            }
+            (_, None) => None,
+        }
+    }
+}
+
+impl Outlook for StatedForecast {
+    fn integral_hours(&self, from: Time, to: Time) -> Option<f64> {
+        Some(self.area(to)? - self.area(from)?)
+    }
 }
 
 /// Spread and correlation of [`ForecastModel::Noisy`]: 868,000 issued forecasts of the British grid
@@ -214,6 +261,7 @@ impl Outlook for View<'_> {
             }
             ForecastModel::Seasonal { period } => self.seasonal(from, to, *period),
             ForecastModel::Recorded(issued) => issued.integral_hours(self.now, from, to),
+            ForecastModel::Stated(stated) => stated.integral_hours(from, to),
             ForecastModel::Noisy
             | ForecastModel::NoisyAr { .. }
             | ForecastModel::NoisyIndependent { .. } => {
@@ -383,6 +431,19 @@ mod tests {
         assert_eq!(expected(&model, &truth, 4, 1), Some(10.0));
         assert_eq!(expected(&model, &truth, 5, 2), Some(21.0));
         assert_eq!(expected(&model, &truth, 5, 3), None, "beyond the horizon");
+    }
+
+    #[test]
+    fn a_stated_forecast_may_be_below_zero_and_ends_with_its_values() {
+        let stated = StatedForecast::new(hour(0), Span::HOUR, [10.0, -4.0]);
+        let integral = |from: f64, to: f64| {
+            let at = |h: f64| hour(0) + Span::from_hours(h);
+            stated.integral_hours(at(from), at(to))
+        };
+        assert_eq!(integral(0.5, 1.5), Some(3.0));
+        assert_eq!(integral(0.0, 2.0), Some(6.0));
+        assert_eq!(integral(-0.5, 1.0), None);
+        assert_eq!(integral(1.0, 2.25), None);
     }
 
     proptest! {

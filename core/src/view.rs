@@ -54,6 +54,8 @@ pub struct PodView {
     pub must_run_by: Option<Time>,
     /// How long it still has to run at full speed, if anybody said so.
     pub remaining: Option<Span>,
+    /// The work that it has done, in time at full speed.
+    pub done: Span,
     /// Whether it has run before: it is paused, not new.
     pub started: bool,
     /// Whether it may be paused and resumed.
@@ -68,6 +70,9 @@ pub struct PodView {
     pub data: Bytes,
     /// Zones with a node that the pod may run on, by its selectors, affinity and tolerations.
     pub zones: ZoneSet,
+    /// Whether a node that is paid for whether it is used or not has room for it now. `false`
+    /// where nobody knows.
+    pub prepaid_room: bool,
 }
 
 /// What a decision may know of a job that can use more or fewer workers.
@@ -79,6 +84,16 @@ pub struct JobView<'a> {
     pub workers: u32,
     /// Work per hour of 1, 2, ... workers over that of one: the scaling profile. Never empty.
     pub speedup: &'a [f64],
+    /// Power of 1, 2, ... workers over that of one; as long as `speedup`.
+    pub draw: &'a [f64],
+}
+
+impl JobView<'_> {
+    /// When its work has to be done, whatever it has done so far; `None` where it does not wait.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Time> {
+        Some(self.pod.must_run_by? + self.pod.remaining?)
+    }
 }
 
 /// What a decision may know of a node, or of a class of equal nodes.
@@ -92,6 +107,9 @@ pub struct NodeView {
     pub watts_per_core: Watts,
     /// Price of one core for an hour, in US dollars.
     pub usd_per_core_hour: f64,
+    /// The part of the emptiest such node that would be free with the pod on it, 0 to 1; `None`
+    /// where nobody knows.
+    pub free: Option<f64>,
 }
 
 #[cfg(test)]

@@ -92,7 +92,8 @@ fn hold(
         return None;
     }
     match policy.gate(pod, signal) {
-        Gate::Hold { until } => Some(until.min(limit)),
+        // Nothing here remembers a plan: it is made again when its time has come.
+        Gate::Hold { until } | Gate::Start { at: until } => Some(until.min(limit)),
         Gate::Release => None,
     }
 }
@@ -117,6 +118,7 @@ mod tests {
             created: minute(0),
             must_run_by: Some(minute(60)),
             remaining: None,
+            done: Span::ZERO,
             started: false,
             interruptible: false,
             checkpoint: Span::ZERO,
@@ -124,11 +126,17 @@ mod tests {
             cpu_utilisation: 1.0,
             data: Bytes(0),
             zones: ZoneSet::default(),
+            prepaid_room: false,
         }
     }
 
     fn node(zone: Option<usize>) -> NodeView {
-        NodeView { zone, watts_per_core: Watts::new(10.0).unwrap(), usd_per_core_hour: 0.0 }
+        NodeView {
+            zone,
+            watts_per_core: Watts::new(10.0).unwrap(),
+            usd_per_core_hour: 0.0,
+            free: None,
+        }
     }
 
     /// Zone 0 is over its threshold, zone 1 under its own.
@@ -137,6 +145,8 @@ mod tests {
             intensity: GramsPerKwh::new(intensity),
             threshold: GramsPerKwh::new(200.0),
             outlook: None,
+            clock: None,
+            rank: 0,
         })
     }
 

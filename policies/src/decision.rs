@@ -12,6 +12,12 @@ pub enum Gate {
         /// When to ask again.
         until: Time,
     },
+    /// It waits and goes at `at`, whatever is known by then: one plan, made once. Who can't
+    /// remember it asks again at `at`.
+    Start {
+        /// When it goes.
+        at: Time,
+    },
 }
 
 /// Whether a running, interruptible pod goes on.
@@ -19,11 +25,25 @@ pub enum Gate {
 pub enum Run {
     /// It does.
     Continue,
+    /// It does; ask again at `at`, which may come before the next look at the grid.
+    Until {
+        /// When to ask again.
+        at: Time,
+    },
     /// It is paused; ask the gate at `until`.
     Pause {
         /// When to ask again.
         until: Time,
     },
+}
+
+/// How many workers a job with a scaling profile should have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scale {
+    /// Their number; 0 holds or pauses the job.
+    pub workers: u32,
+    /// When to ask again; at each look at the grid anyway.
+    pub until: Time,
 }
 
 /// What a policy thinks of one node for one pod.

@@ -23,7 +23,7 @@ pub mod signal;
 pub mod wire;
 
 pub use cycle::{Holding, judge};
-pub use decision::{Gate, Run, Verdict};
+pub use decision::{Gate, Run, Scale, Verdict};
 pub use policy::Policy;
 pub use settings::Settings;
 pub use signal::{Observation, Signal, ZoneSignal};

@@ -6,7 +6,7 @@ use carbon_kube_core::forecast::History;
 use carbon_kube_core::view::{JobView, NodeView, PodView};
 use carbon_kube_core::{GramsPerKwh, MilliCpu};
 
-use crate::decision::{Gate, Run, Verdict};
+use crate::decision::{Gate, Run, Scale, Verdict};
 use crate::signal::{Observation, Signal};
 
 /// A policy: settings and pure functions. Each function has a default that means no opinion.
@@ -30,6 +30,11 @@ pub trait Policy: Debug + Send + Sync {
         Gate::Release
     }
 
+    /// Whether held pods should be asked again when a node that is paid for anyway has room.
+    fn takes_prepaid_room(&self) -> bool {
+        false
+    }
+
     /// What the policy thinks of each node. `verdicts` has an entry per node, all of them
     /// [`Verdict::NO_OPINION`] at first.
     ///
@@ -49,9 +54,10 @@ pub trait Policy: Debug + Send + Sync {
         Run::Continue
     }
 
-    /// How many workers a job with a scaling profile should have; `None` leaves it as it is.
-    /// Whoever asks gives it no more than its node has room for, and never less than one.
-    fn scale(&self, _job: &JobView<'_>, _signal: &Signal<'_>) -> Option<u32> {
+    /// How many workers a job with a scaling profile should have; `None` leaves it as it is, and
+    /// to [`Policy::gate`] whether it waits. Whoever asks gives it no more than its node has room
+    /// for, and no break once all of its workers are needed to be done in time.
+    fn scale(&self, _job: &JobView<'_>, _signal: &Signal<'_>) -> Option<Scale> {
         None
     }
 
@@ -66,7 +72,8 @@ pub trait Policy: Debug + Send + Sync {
         None
     }
 
-    /// The most CPU that deferrable pods may hold together; `None` is no limit.
+    /// The most CPU that deferrable pods may hold together; `None` is no limit. Over it, pods that
+    /// may still wait do; running ones go on.
     fn quota(&self, _signal: &Signal<'_>) -> Option<MilliCpu> {
         None
     }

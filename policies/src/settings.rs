@@ -6,7 +6,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use crate::baselines::{
-    DefaultScheduler, LowestWindow, LowestZone, Percentile, PercentileLowestZone, Threshold,
+    AllWait, Cap, CarbonTime, Carbonscaler, DefaultScheduler, DoubleThreshold, Ecovisor, HourTable,
+    KMin, LowestPriceZone, LowestSlot, LowestWindow, LowestZone, MostAvailableZone, OneMin, Pcaps,
+    Percentile, PercentileLowestZone, RoundRobinZone, Threshold, Timeshift, WaitAwhile,
 };
 use crate::policy::Policy;
 
@@ -70,9 +72,25 @@ policies! {
     "default-scheduler" DefaultScheduler,
     "threshold" Threshold,
     "percentile" Percentile,
-    "lowest-window" LowestWindow,
+    "hour-table" HourTable,
     "lowest-zone" LowestZone,
     "percentile-lowest-zone" PercentileLowestZone,
+    "lowest-price-zone" LowestPriceZone,
+    "most-available-zone" MostAvailableZone,
+    "round-robin-zone" RoundRobinZone,
+    "lowest-slot" LowestSlot,
+    "lowest-window" LowestWindow,
+    "carbon-time" CarbonTime,
+    "wait-awhile" WaitAwhile,
+    "ecovisor" Ecovisor,
+    "timeshift" Timeshift,
+    "carbonscaler" Carbonscaler,
+    "one-min" OneMin,
+    "k-min" KMin,
+    "double-threshold" DoubleThreshold,
+    "cap" Cap,
+    "pcaps" Pcaps,
+    "all-wait" AllWait,
 }
 
 /// The schema of `{name: {settings}}`.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use carbon_kube_core::forecast::Outlook;
 use carbon_kube_core::view::ZoneIndex;
+use carbon_kube_core::zone::Clock;
 use carbon_kube_core::{GramsPerKwh, Time};
 
 /// The grid at one instant.
@@ -31,11 +32,15 @@ pub struct ZoneSignal<'a> {
     pub threshold: Option<GramsPerKwh>,
     /// What is expected of the hours to come; `None` where nobody forecasts.
     pub outlook: Option<Arc<dyn Outlook + Send + Sync + 'a>>,
+    /// The zone's own clock; `None` where it is unknown.
+    pub clock: Option<Clock>,
+    /// Its place among the zones by name: an order that does not depend on who lists them.
+    pub rank: usize,
 }
 
 /// A zone of which nothing is known.
 static UNKNOWN: ZoneSignal<'static> =
-    ZoneSignal { intensity: None, threshold: None, outlook: None };
+    ZoneSignal { intensity: None, threshold: None, outlook: None, clock: None, rank: 0 };
 
 impl ZoneSignal<'_> {
     /// By how many g/kWh the zone is over its threshold; `None` where either is unknown.

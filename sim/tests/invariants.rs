@@ -358,12 +358,13 @@ proptest! {
         for zone in &mut fine.zones {
             zone.series = zone.series.refine(12).into();
         }
-        // A percentile of hourly means, a fixed threshold, a place: all the same on both.
+        // A percentile of hourly means, a fixed threshold, a place: all the same on both. Sums of a
+        // forecast differ in their last digits, and so does which of equal sums is the least.
         for settings in Settings::all().iter().filter(|s| s.name() != "lowest-window") {
             let (coarse, fine) = (logged(&world, settings).0, logged(&fine, settings).0);
             let total = |o: &Outcome| o.zones.iter().map(|zone| zone.emissions().get()).sum::<f64>();
             if world.forecast == ForecastModel::Perfect {
-                prop_assert_eq!(coarse.digest, fine.digest);
+                prop_assert_eq!(coarse.digest, fine.digest, "{}", settings.name());
                 prop_assert!((total(&coarse) - total(&fine)).abs() < 1e-6 * total(&coarse));
             }
         }

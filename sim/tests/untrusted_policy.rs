@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use carbon_kube_core::forecast::History;
 use carbon_kube_core::view::{JobView, NodeView, PodView};
 use carbon_kube_core::{GramsPerKwh, MilliCpu, Span, Time};
-use carbon_kube_policies::{Gate, Holding, Observation, Policy, Run, Signal, Verdict};
+use carbon_kube_policies::{Gate, Holding, Observation, Policy, Run, Scale, Signal, Verdict};
 use carbon_kube_sim::engine::{self, Hooks};
 use carbon_kube_sim::outcome::{Outcome, PodState};
 use carbon_kube_sim::world::World;
@@ -140,7 +140,7 @@ fn a_quota_lets_held_pods_out_one_after_the_other() {
     assert!(starts[2] <= after(4.01));
 }
 
-/// As many workers as there are in clean hours, one in dirty ones.
+/// As many workers as there are in clean hours, none in dirty ones.
 #[derive(Debug)]
 struct Elastic;
 
@@ -149,9 +149,9 @@ impl Policy for Elastic {
         "elastic"
     }
 
-    fn scale(&self, _: &JobView<'_>, signal: &Signal<'_>) -> Option<u32> {
+    fn scale(&self, _: &JobView<'_>, signal: &Signal<'_>) -> Option<Scale> {
         let clean = signal.zone(0).intensity.is_some_and(|g| g.get() < 150.0);
-        Some(if clean { u32::MAX } else { 0 })
+        Some(Scale { workers: if clean { u32::MAX } else { 0 }, until: signal.next_update })
     }
 }
 
@@ -161,13 +161,34 @@ fn a_job_with_a_profile_has_the_workers_that_its_node_has_room_for() {
     world.zones = vec![zone("US-CA", (0..96).map(|h| if h < 3 { 400.0 } else { 100.0 }))];
     world.pools[0].count = 1;
     world.classes[0].speedup = vec![1.0, 1.8, 2.5, 3.0];
+    world.classes[0].draw = vec![1.0, 2.0, 3.0, 4.0];
     world.classes.push(class("service"));
     world.pods[1].class = 1;
     world.pods.swap(0, 1);
     let outcome = run_with(&world, &Elastic);
-    // One worker from hour 1 to 3 does 2 h of the 7. The node has room for three, beside the
-    // service: 5 h of work at 2.5 times the speed take 2 h.
-    assert_eq!(outcome.pods[1].finish, Some(after(5.0)));
-    // 50 W each: 2 h x 1 x 400 g + 2 h x 3 x 100 g, x 0.05 kW = 70 g.
-    assert!((outcome.pods[1].operational.get() - 70.0).abs() < 1e-9);
+    // Held until hour 3. The node has room for three, beside the service: 7 h of work at 2.5
+    // times the speed take 2.8 h.
+    assert_eq!(outcome.pods[1].start, Some(after(3.0)));
+    assert_eq!(outcome.pods[1].finish, Some(after(5.8)));
+    // 50 W each: 2.8 h x 3 x 100 g x 0.05 kW = 42 g.
+    assert!((outcome.pods[1].operational.get() - 42.0).abs() < 1e-9);
+}
+
+#[test]
+fn a_job_that_may_not_be_paused_keeps_a_worker_and_one_that_may_has_none_until_it_must() {
+    let run = |interruptible| {
+        let mut world = small(vec![pod(1.0, 4.0, Some(4.0))]);
+        world.zones = vec![zone("US-CA", (0..96).map(|h| if h < 2 { 100.0 } else { 400.0 }))];
+        world.classes[0].speedup = vec![1.0, 2.0];
+        world.classes[0].draw = vec![1.0, 1.5];
+        world.classes[0].interruptible = interruptible;
+        run_with(&world, &Elastic).pods[0]
+    };
+    // Two hours' work in the first hour, then one worker to the end: 50 W x (1.5 x 100 + 2 x 400).
+    let kept = run(false);
+    assert_eq!((kept.finish, kept.pauses), (Some(after(4.0)), 0));
+    assert!((kept.operational.get() - 47.5).abs() < 1e-9);
+    // The deadline is hour 9: with two workers the other two hours' work must start at hour 8.
+    let paused = run(true);
+    assert_eq!((paused.finish, paused.pauses), (Some(after(9.0)), 1));
 }

@@ -1,54 +1,63 @@
 //! `lowest-window`: start at the cleanest forecast window that the limit allows.
 
+use carbon_kube_core::Time;
 use carbon_kube_core::view::PodView;
-use carbon_kube_core::{Span, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::slots::{self, HOURLY};
 use crate::decision::Gate;
 use crate::policy::Policy;
 use crate::signal::Signal;
 
-/// Start at the `s` in {now, now + 1 h, ..., limit} with the least forecast intensity over the
-/// pod's length; the first wins ties (GAIA's `lowest window`, the non-interruptible scenario of
+/// Start at the `s` in {now, now + one slot, ..., limit} with the least forecast intensity over
+/// the pod's length; the first wins ties (GAIA's `lowest window`, the non-interruptible scenario of
 /// Wiesner et al. 2021). Planned again when the planned start comes.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
-pub struct LowestWindow {}
+pub struct LowestWindow {
+    /// Minutes between two starts that are considered.
+    #[schemars(range(min = 1, max = 1440))]
+    pub slot_minutes: u32,
+    /// Start as soon as a node that is paid for anyway has room.
+    pub prepaid_first: bool,
+}
+
+impl Default for LowestWindow {
+    fn default() -> Self {
+        Self { slot_minutes: HOURLY, prepaid_first: false }
+    }
+}
 
 impl Policy for LowestWindow {
     fn name(&self) -> &'static str {
         "lowest-window"
     }
 
+    fn takes_prepaid_room(&self) -> bool {
+        self.prepaid_first
+    }
+
     fn gate(&self, pod: &PodView, signal: &Signal<'_>) -> Gate {
-        match best_start(pod, signal) {
+        if self.prepaid_first && pod.prepaid_room {
+            return Gate::Release;
+        }
+        match self.best_start(pod, signal) {
             Some(start) if start > signal.now => Gate::Hold { until: start },
             _ => Gate::Release,
         }
     }
 }
 
-/// The start with the least forecast grams in the pod's cleanest zone. Without a length, a limit
-/// or an outlook there is none. The last candidate is the limit itself.
-fn best_start(pod: &PodView, signal: &Signal<'_>) -> Option<Time> {
-    let (limit, length) = (pod.must_run_by?, pod.remaining?);
-    let mut best: Option<(f64, Time)> = None;
-    let mut start = signal.now;
-    while start <= limit {
-        let cleanest = pod
-            .zones
-            .iter()
-            .filter_map(|zone| {
-                signal.zone(zone).outlook.as_ref()?.integral_hours(start, start + length)
-            })
-            .min_by(f64::total_cmp);
-        if let Some(grams) = cleanest
-            && best.is_none_or(|(least, _)| grams < least)
-        {
-            best = Some((grams, start));
-        }
-        start = if start == limit { limit + Span::HOUR } else { (start + Span::HOUR).min(limit) };
+impl LowestWindow {
+    /// The start with the least forecast grams in the pod's cleanest zone. Without a length, a
+    /// limit or an outlook there is none. The last candidate is the limit itself.
+    fn best_start(&self, pod: &PodView, signal: &Signal<'_>) -> Option<Time> {
+        let (limit, length) = (pod.must_run_by?, pod.remaining?);
+        let starts = slots::starts(signal.now, limit, self.slot_minutes);
+        slots::first_least(starts.filter_map(|start| {
+            let grams = slots::cleanest(pod, signal, start, start + length)?;
+            Some((grams, start))
+        }))
     }
-    best.map(|(_, start)| start)
 }

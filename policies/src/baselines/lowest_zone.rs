@@ -5,6 +5,7 @@ use carbon_kube_core::view::{NodeView, PodView};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::spatial::{self, INDIFFERENCE};
 use crate::decision::Verdict;
 use crate::policy::Policy;
 use crate::signal::Signal;
@@ -15,10 +16,6 @@ use crate::signal::Signal;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct LowestZone {}
-
-/// Nodes whose grams differ by less than this part are equal: kube-scheduler's own scores decide.
-/// Otherwise 300 against 301 g/kWh would outweigh a half-empty node.
-const INDIFFERENCE: f64 = 0.02;
 
 /// How far a move looks ahead at most. A longer look trusts the forecast more than it deserves.
 const HORIZON: Span = Span::from_millis(6 * 3_600_000);
@@ -53,25 +50,9 @@ impl Policy for LowestZone {
 }
 
 /// Scores nodes by what one busy core emits there: 10 for the least, 0 for the most. The pod's own
-/// size is the same factor for each node and cancels out. A feasible node of which nothing is
-/// known makes every score equal: no opinion.
+/// size is the same factor for each node and cancels out.
 pub(super) fn score_by_grams(nodes: &[NodeView], signal: &Signal<'_>, verdicts: &mut [Verdict]) {
-    let grams = |node: &NodeView| grams_per_core_hour(node, signal);
-    let mut range: Option<(f64, f64)> = None;
-    for (node, _) in nodes.iter().zip(verdicts.iter()).filter(|(_, verdict)| verdict.feasible) {
-        let Some(value) = grams(node) else { return };
-        let (low, high) = range.unwrap_or((value, value));
-        range = Some((low.min(value), high.max(value)));
-    }
-    let Some((low, high)) = range.filter(|(low, high)| high - low > high * INDIFFERENCE) else {
-        return;
-    };
-    for (node, verdict) in nodes.iter().zip(verdicts).filter(|(_, verdict)| verdict.feasible) {
-        if let Some(value) = grams(node) {
-            let part = (high - value) / (high - low);
-            verdict.score = (part * Verdict::MAX_SCORE as f64).round() as i64;
-        }
-    }
+    spatial::prefer_least(nodes, verdicts, |node| grams_per_core_hour(node, signal));
 }
 
 fn grams_per_core_hour(node: &NodeView, signal: &Signal<'_>) -> Option<f64> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use carbon_kube_core::forecast::{Issue, Outlook};
+use carbon_kube_core::forecast::{Issue, Outlook, StatedForecast};
 use carbon_kube_core::view::{NodeView, PodView, ZoneSet};
 use carbon_kube_core::{Bytes, GramsPerKwh, MilliCpu, Span, Time, Watts};
 
@@ -19,6 +19,7 @@ fn pod(zones: impl IntoIterator<Item = usize>) -> PodView {
         created: hour(0),
         must_run_by: Some(hour(12)),
         remaining: Some(Span::HOUR * 4),
+        done: Span::ZERO,
         started: false,
         interruptible: true,
         checkpoint: Span::MINUTE,
@@ -26,16 +27,28 @@ fn pod(zones: impl IntoIterator<Item = usize>) -> PodView {
         cpu_utilisation: 1.0,
         data: Bytes(0),
         zones: zones.into_iter().collect::<ZoneSet>(),
+        prepaid_room: false,
     }
 }
 
 fn zone(intensity: Option<f64>, threshold: Option<f64>) -> ZoneSignal<'static> {
     let grams = |value: Option<f64>| value.and_then(GramsPerKwh::new);
-    ZoneSignal { intensity: grams(intensity), threshold: grams(threshold), outlook: None }
+    ZoneSignal {
+        intensity: grams(intensity),
+        threshold: grams(threshold),
+        outlook: None,
+        clock: None,
+        rank: 0,
+    }
 }
 
 fn node(zone: usize) -> NodeView {
-    NodeView { zone: Some(zone), watts_per_core: Watts::new(10.0).unwrap(), usd_per_core_hour: 0.0 }
+    NodeView {
+        zone: Some(zone),
+        watts_per_core: Watts::new(10.0).unwrap(),
+        usd_per_core_hour: 0.0,
+        free: None,
+    }
 }
 
 fn signal<'a>(zones: &'a [ZoneSignal<'a>], now: i64) -> Signal<'a> {
@@ -150,7 +163,7 @@ fn a_move_needs_to_save_twice_what_it_costs() {
 #[test]
 fn lowest_window_without_an_outlook_starts_at_once() {
     let zones = [zone(Some(500.0), None)];
-    assert_eq!(LowestWindow {}.gate(&pod([0]), &signal(&zones, 1)), Gate::Release);
+    assert_eq!(LowestWindow::default().gate(&pod([0]), &signal(&zones, 1)), Gate::Release);
 }
 
 #[test]
@@ -160,11 +173,141 @@ fn lowest_window_waits_for_the_cleanest_hours_and_takes_the_first_of_equals() {
     let outlook: Arc<dyn Outlook + Send + Sync> = Arc::new(Issue { points, end: Some(hour(40)) });
     let zones = [ZoneSignal { outlook: Some(outlook), ..zone(Some(300.0), None) }];
     let short = PodView { remaining: Some(Span::HOUR), ..pod([0]) };
-    let gate = LowestWindow {}.gate(&short, &signal(&zones, 1));
+    let gate = LowestWindow::default().gate(&short, &signal(&zones, 1));
     assert_eq!(gate, Gate::Hold { until: hour(5) });
     // Four hours: 5 to 9 holds both clean ones.
-    let gate = LowestWindow {}.gate(&pod([0]), &signal(&zones, 1));
+    let gate = LowestWindow::default().gate(&pod([0]), &signal(&zones, 1));
     assert_eq!(gate, Gate::Hold { until: hour(5) });
+}
+
+/// A zone with this forecast from hour 0 on, and the intensity of `now`.
+fn expecting(values: &'static [f64], now: i64) -> ZoneSignal<'static> {
+    let outlook = StatedForecast::new(hour(0), Span::HOUR, values.iter().copied());
+    let outlook: Arc<dyn Outlook + Send + Sync> = Arc::new(outlook);
+    ZoneSignal { outlook: Some(outlook), ..zone(Some(values[now as usize]), None) }
+}
+
+/// A day with clean hours at 5 and 6, then a day of the same.
+const TWO_DAYS: [f64; 48] = {
+    let mut values = [300.0; 48];
+    (values[5], values[6], values[29], values[30]) = (50.0, 100.0, 50.0, 100.0);
+    values
+};
+
+#[test]
+fn plans_in_time_hold_a_pod_until_their_hour() {
+    let zones = [expecting(&TWO_DAYS, 1)];
+    let gate = |policy: &dyn Policy| policy.gate(&pod([0]), &signal(&zones, 1));
+    assert_eq!(gate(&LowestSlot::default()), Gate::Hold { until: hour(5) });
+    // Four hours from 3 to 6 on hold both clean ones; 3 is the first of equals.
+    assert_eq!(gate(&LowestWindow::default()), Gate::Hold { until: hour(3) });
+    assert_eq!(gate(&CarbonTime::default()), Gate::Start { at: hour(3) });
+    // Four of the hours to hour 16: the two clean ones, and the first two of the others.
+    assert_eq!(gate(&WaitAwhile::default()), Gate::Release);
+    let two_hours = PodView { remaining: Some(Span::HOUR * 2), ..pod([0]) };
+    let held = WaitAwhile::default().gate(&two_hours, &signal(&zones, 1));
+    assert_eq!(held, Gate::Hold { until: hour(5) });
+    assert_eq!(gate(&AllWait {}), Gate::Hold { until: hour(12) });
+}
+
+#[test]
+fn thresholds_of_the_coming_day_hold_until_the_next_look() {
+    let next = Gate::Hold { until: hour(2) };
+    let (dirty, clean) = ([expecting(&TWO_DAYS, 1)], [expecting(&TWO_DAYS, 5)]);
+    // Under the 30th percentile of the day, 300, are the two clean hours alone.
+    for policy in [&Ecovisor::default() as &dyn Policy, &Timeshift::default()] {
+        assert_eq!(policy.gate(&pod([0]), &signal(&dirty, 1)), next, "{}", policy.name());
+        let gate = policy.gate(&pod([0]), &signal(&clean, 5));
+        assert_eq!(gate, Gate::Release, "{}", policy.name());
+    }
+    // An hour of twelve has passed: the pod hardly matters yet, and waits for the cleaner half.
+    assert_eq!(Pcaps::default().gate(&pod([0]), &signal(&dirty, 1)), next);
+    let late = PodView { must_run_by: Some(hour(1)), ..pod([0]) };
+    assert_eq!(Pcaps::default().gate(&late, &signal(&dirty, 1)), Gate::Release);
+    let paused = Timeshift { stop_quantile: 0.0, ..Timeshift::default() };
+    let run = paused.run(&pod([0]), &node(0), &signal(&dirty, 1));
+    assert_eq!(run, Run::Pause { until: hour(2) });
+}
+
+#[test]
+fn what_needs_a_forecast_has_no_opinion_without_one() {
+    let zones = [zone(Some(500.0), None)];
+    for settings in Settings::all() {
+        let name = settings.name();
+        if ["all-wait", "hour-table"].contains(&name) {
+            continue;
+        }
+        let policy = settings.policy();
+        assert_eq!(policy.gate(&pod([0]), &signal(&zones, 1)), Gate::Release, "{name}");
+        assert_eq!(policy.run(&pod([0]), &node(0), &signal(&zones, 1)), Run::Continue, "{name}");
+        assert_eq!(policy.quota(&signal(&zones, 1)), None, "{name}");
+    }
+}
+
+#[test]
+fn searches_know_their_bounds_and_their_position() {
+    let bounds = (Some(100.0), Some(400.0));
+    let at = |g: f64| [zone(Some(g), None)];
+    let one_min = OneMin { lowest_g_per_kwh: bounds.0, highest_g_per_kwh: bounds.1 };
+    let gate = |policy: &dyn Policy, of: &PodView, g| policy.gate(of, &signal(&at(g), 1));
+    let held = Gate::Hold { until: hour(2) };
+    assert_eq!(gate(&one_min, &pod([0]), 200.0), Gate::Release);
+    assert_eq!(gate(&one_min, &pod([0]), 201.0), held);
+    let k_min = KMin { lowest_g_per_kwh: bounds.0, highest_g_per_kwh: bounds.1, ..KMin::default() };
+    let range = search::Range { low: 100.0, high: 400.0 };
+    let second = PodView { done: Span::HOUR, remaining: Some(Span::HOUR * 3), ..pod([0]) };
+    let accepted = range.accepted(4, 2, 0.0).unwrap();
+    assert_eq!(gate(&k_min, &second, accepted - 0.01), Gate::Release);
+    assert_eq!(gate(&k_min, &second, accepted + 0.01), held);
+    // The double threshold starts two switches under where it goes on.
+    let double = DoubleThreshold {
+        lowest_g_per_kwh: bounds.0,
+        highest_g_per_kwh: bounds.1,
+        ..DoubleThreshold::default()
+    };
+    let accepted = range.accepted(4, 2, 10.0).unwrap();
+    assert_eq!(gate(&double, &second, accepted - 19.0), held);
+    assert_eq!(gate(&double, &second, accepted - 21.0), Gate::Release);
+    let run = |g| double.run(&second, &node(0), &signal(&at(g), 1));
+    assert_eq!(run(accepted - 1.0), Run::Continue);
+    assert_eq!(run(accepted + 1.0), Run::Pause { until: hour(2) });
+}
+
+#[test]
+fn an_hour_table_goes_by_the_zones_own_clock() {
+    let table = HourTable { hours: vec![4] };
+    let in_zone = |name: &str| {
+        let clock = name.parse::<carbon_kube_core::Zone>().unwrap().clock();
+        let zones = [ZoneSignal { clock: Some(clock), ..zone(Some(500.0), None) }];
+        table.gate(&pod([0]), &signal(&zones, 3))
+    };
+    // Hour 3 of 1970-01-01 UTC is four in the morning in Berlin, evening in California.
+    assert_eq!(in_zone("EU-DE"), Gate::Release);
+    let until = hour(3) + Span::MINUTE * 15;
+    assert_eq!(in_zone("US-CA"), Gate::Hold { until });
+}
+
+#[test]
+fn rules_in_space_score_price_room_and_turns() {
+    let zones = [zone(Some(300.0), None), zone(Some(300.0), None)];
+    let score = |policy: &dyn Policy, nodes: &[NodeView], of: &PodView| {
+        let mut verdicts = vec![Verdict::NO_OPINION; nodes.len()];
+        policy.place(of, nodes, &signal(&zones, 1), &mut verdicts);
+        verdicts.iter().map(|verdict| verdict.score).collect::<Vec<_>>()
+    };
+    let dear = NodeView { usd_per_core_hour: 0.06, ..node(0) };
+    let cheap = NodeView { usd_per_core_hour: 0.04, ..node(1) };
+    assert_eq!(score(&LowestPriceZone {}, &[dear, cheap], &pod([0, 1])), [0, 10]);
+    let full = NodeView { free: Some(0.1), ..node(0) };
+    let empty = NodeView { free: Some(0.9), ..node(1) };
+    assert_eq!(score(&MostAvailableZone {}, &[full, empty], &pod([0, 1])), [0, 10]);
+    assert_eq!(score(&MostAvailableZone {}, &[full, node(1)], &pod([0, 1])), [0, 0]);
+    let turn = |second| {
+        let created = hour(0) + Span::SECOND * second;
+        score(&RoundRobinZone {}, &[node(0), node(1)], &PodView { created, ..pod([0, 1]) })
+    };
+    assert_ne!(turn(0), turn(1));
+    assert_eq!(turn(0), turn(2));
 }
 
 #[test]

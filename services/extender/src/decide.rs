@@ -272,6 +272,7 @@ fn pod_view(pod: &Pod<'_>, wishes: &Wishes, classes: &[Class]) -> PodView {
         created: created.unwrap_or_default(),
         must_run_by: created.and_then(|created| wishes.must_run_by(created)),
         remaining: wishes.expected_duration,
+        done: Span::ZERO,
         started: false,
         interruptible: wishes.interruptible,
         checkpoint: Span::ZERO,
@@ -279,5 +280,6 @@ fn pod_view(pod: &Pod<'_>, wishes: &Wishes, classes: &[Class]) -> PodView {
         cpu_utilisation: 1.0,
         data: Bytes(0),
         zones: classes.iter().filter_map(|class| class.view.zone).collect::<ZoneSet>(),
+        prepaid_room: false,
     }
 }

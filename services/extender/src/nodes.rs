@@ -152,6 +152,8 @@ impl NodeIndex {
             zone: facts.zone.as_ref().and_then(position),
             watts_per_core: facts.watts_per_core,
             usd_per_core_hour: facts.usd_per_core_hour,
+            // The extender reads no pods, and so does not know what is in use.
+            free: None,
         }
     }
 

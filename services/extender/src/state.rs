@@ -75,6 +75,8 @@ impl Grid {
                 intensity: zone.intensity.filter(|_| is_known),
                 threshold: zone.threshold.filter(|_| holds(validity.threshold)),
                 outlook: zone.outlook.clone().filter(|_| is_known),
+                clock: zone.clock.clone(),
+                rank: zone.rank,
             }
         });
         known.collect::<Vec<_>>().into()
@@ -183,8 +185,12 @@ impl Snapshot {
 
 /// The signal of each zone, and when it stops being one.
 fn grid(config: &Config, parts: &Parts, zones: &[Zone]) -> Grid {
-    let (zones, validity): (Vec<_>, Vec<_>) =
+    let (mut zones, validity): (Vec<_>, Vec<_>) =
         zones.iter().map(|zone| zone_signal(config, parts, zone)).unzip();
+    // They are listed by name.
+    for (rank, zone) in zones.iter_mut().enumerate() {
+        zone.rank = rank;
+    }
     let fresh = validity.iter().flat_map(|v: &Validity| [v.intensity, v.threshold]).reduce(
         |(from, until), (other_from, other_until)| (from.max(other_from), until.min(other_until)),
     );
@@ -212,6 +218,8 @@ fn zone_signal(config: &Config, parts: &Parts, zone: &Zone) -> (ZoneSignal<'stat
         outlook: entry
             .and_then(|entry| entry.outlook())
             .map(|outlook| Arc::new(outlook) as Arc<dyn Outlook + Send + Sync>),
+        clock: Some(zone.clock()),
+        rank: 0,
     };
     let valid = |since: Time, max_age: Span| (since - CLOCK_SKEW, since.saturating_add(max_age));
     let validity = Validity {

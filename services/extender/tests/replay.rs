@@ -165,14 +165,20 @@ async fn every_policy_decides_in_the_extender_as_in_the_simulator() {
     for holding in ["gate", "filter"] {
         let world = world(holding);
         for entry in policies() {
+            // Before the scheduler it is told what is in use, which an extender can't know.
+            if (holding, entry.name.as_str()) == ("gate", "most-available-zone") {
+                continue;
+            }
             let lines = recorded(&world, &entry);
             let replayed = replay(&lines).await;
             eprintln!("{holding} {}: {replayed:?}", entry.name);
             assert!(replayed.filters >= world.pods.len() / 2, "hardly anything was recorded");
             let name = entry.name.as_str();
-            let places = name.ends_with("lowest-zone");
+            let places = name.ends_with("-zone") && name != "most-available-zone";
             assert_eq!(replayed.scored > 0, places, "{holding} {name}: {replayed:?}");
-            let waits = !matches!(name, "default-scheduler" | "lowest-zone");
+            // Some only place; a quota and workers need somebody who counts and scales.
+            let elsewhere = ["default-scheduler", "cap", "carbonscaler"].contains(&name);
+            let waits = !elsewhere && (!name.ends_with("-zone") || name.starts_with("percentile"));
             let holds = holding == "gate" || waits == (replayed.held > 0);
             assert!(holds, "{holding} {name}: {replayed:?}");
         }

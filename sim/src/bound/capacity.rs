@@ -16,7 +16,7 @@
 use carbon_kube_core::{GramsCo2e, Time};
 use microlp::{ComparisonOp, OptimizationDirection, Problem, Variable};
 
-use super::job::{JobBounds, scaling};
+use super::job::{JobBounds, per_worker};
 use super::{BoundError, CapacityBound, latest};
 use crate::outcome::{Outcome, PodState};
 use crate::world::Resources;
@@ -111,7 +111,7 @@ fn add_job(
     pieces: &mut Vec<Piece>,
 ) -> Result<(), BoundError> {
     let spec = &bounds.world().pods[pod];
-    let (gain, workers) = scaling(&bounds.world().classes[spec.class as usize]);
+    let (gain, draw, workers) = per_worker(&bounds.world().classes[spec.class as usize]);
     let places = bounds.places(pod);
     let mut work = Vec::new();
     let begin = steps.partition_point(|&step| step <= spec.arrival).saturating_sub(1);
@@ -123,7 +123,7 @@ fn add_job(
         let most = (end.min(latest) - start.max(spec.arrival)).hours() * workers;
         let mut here = Vec::new();
         for place in &places {
-            let grams = bounds.carbon()[place.zone].charged(start) * place.kilowatts;
+            let grams = bounds.carbon()[place.zone].charged(start) * place.kilowatts * draw;
             let variable = problem.add_var(grams, (0.0, most));
             here.push((variable, 1.0));
             work.push((variable, place.speed * gain));

@@ -116,8 +116,8 @@ impl<'a> JobBounds<'a> {
         work: Span,
     ) -> Option<f64> {
         let fastest = places.iter().map(|place| place.speed).max_by(f64::total_cmp)?;
-        let (gain, workers) = scaling(class);
-        let rate = fastest * gain * workers;
+        let (gain, most) = scaling(class);
+        let rate = fastest * most;
         let mut moments: Vec<(f64, f64)> = Vec::new();
         let mut at = from;
         while at < to {
@@ -186,10 +186,23 @@ fn may_be_cut(class: &PodClass) -> bool {
     class.interruptible || class.migratable || class.speedup.len() > 1
 }
 
-/// The most work per hour of one worker, over that of a lone worker, and the most workers.
-pub(super) fn scaling(class: &PodClass) -> (f64, f64) {
-    let each = (1..).zip(&class.speedup).map(|(workers, speedup)| speedup / f64::from(workers));
-    (each.fold(1.0, f64::max), class.speedup.len().max(1) as f64)
+/// The most work for the power of a lone worker, and the most work per hour, both over those of a
+/// lone worker.
+fn scaling(class: &PodClass) -> (f64, f64) {
+    let each = class.speedup.iter().zip(&class.draw).map(|(work, power)| work / power);
+    (each.fold(1.0, f64::max), class.speedup.iter().copied().fold(1.0, f64::max))
+}
+
+/// What one of several workers does at most and draws at least, both over those of a lone worker,
+/// and the most workers.
+#[cfg(feature = "bound")]
+pub(super) fn per_worker(class: &PodClass) -> (f64, f64, f64) {
+    let each = |profile: &[f64]| -> Vec<f64> {
+        (1..).zip(profile).map(|(workers, all)| all / f64::from(workers)).collect()
+    };
+    let (work, power) = (each(&class.speedup), each(&class.draw));
+    let most = class.speedup.len().max(1) as f64;
+    (work.into_iter().fold(1.0, f64::max), power.into_iter().fold(1.0, f64::min), most)
 }
 
 fn pools(world: &World) -> Result<Vec<Vec<usize>>, BoundError> {

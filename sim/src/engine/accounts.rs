@@ -24,6 +24,8 @@ pub(super) struct Accounts {
     microwatts_per_gpu: Vec<Vec<f64>>,
     pub(super) curves: Curves,
     charged_beyond_trace: u64,
+    /// What pods have paid for their part of each pool.
+    paid: Vec<UsDollars>,
 }
 
 impl Accounts {
@@ -43,6 +45,7 @@ impl Accounts {
             }),
             curves: Curves::new(world),
             charged_beyond_trace: 0,
+            paid: vec![UsDollars::ZERO; world.pools.len()],
         }
     }
 
@@ -127,6 +130,7 @@ impl Simulation<'_> {
         outcome.embodied_share +=
             GramsCo2e::from_grams(node.embodied_grams_per_hour() * cpu_share * hours);
         outcome.cost += cost;
+        self.accounts.paid[pool as usize] += cost;
         self.accounts.zones[node.zone].cost += cost;
         self.accounts.zones[node.zone].electricity += bill.electricity;
         if !self.carbon[node.zone].knows(since, self.now, &self.world.zones[node.zone].series) {
@@ -181,8 +185,9 @@ impl Simulation<'_> {
             account.energy += reading.energy + reading.idle_energy;
             account.electricity += reading.idle_electricity;
             let pools = self.world.pools.iter().zip(&self.fleets);
-            for (pool, fleet) in pools.filter(|(pool, _)| pool.zone == zone) {
-                account.charge_hardware(pool, fleet.node_hours(end));
+            let pools = pools.zip(&self.accounts.paid);
+            for ((pool, fleet), paid) in pools.filter(|((pool, _), _)| pool.zone == zone) {
+                account.charge_hardware(pool, fleet.node_hours(end), *paid);
             }
             rows.push(reading.rows);
         }
@@ -216,9 +221,13 @@ impl Simulation<'_> {
 }
 
 impl ZoneAccount {
-    /// Charges the hours that nodes of a pool were on.
-    fn charge_hardware(&mut self, pool: &Pool, node_hours: f64) {
+    /// Charges the hours that nodes of a pool were on; of prepaid ones also what no pod `paid`.
+    fn charge_hardware(&mut self, pool: &Pool, node_hours: f64, paid: UsDollars) {
         self.node_hours += node_hours;
+        if pool.prepaid {
+            let price = UsDollars::from_dollars(pool.usd_per_hour * node_hours);
+            self.cost += price - paid;
+        }
         self.embodied += GramsCo2e::from_grams(pool.embodied_grams_per_hour() * node_hours);
     }
 }

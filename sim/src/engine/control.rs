@@ -47,7 +47,6 @@ struct Gauge {
 
 impl<'w> Control<'w> {
     pub(super) fn new(world: &'w World) -> Self {
-        let unknown = ZoneSignal { intensity: None, threshold: None, outlook: None };
         let gauge = |zone: usize| Gauge {
             clock: world.zones[zone].zone.clock(),
             moves: VecDeque::new(),
@@ -58,7 +57,7 @@ impl<'w> Control<'w> {
         Self {
             world,
             next: world.start,
-            zones: vec![unknown; world.zones.len()],
+            zones: (0..world.zones.len()).map(|zone| unknown(world, zone)).collect(),
             issues: vec![None; world.zones.len()],
             gauges: (0..world.zones.len()).map(gauge).collect(),
         }
@@ -102,8 +101,21 @@ impl<'w> Control<'w> {
                     issue.map(|issue| Arc::new(issue) as _)
                 }
             };
-            self.zones[position] = ZoneSignal { intensity, threshold, outlook };
+            let signal = &mut self.zones[position];
+            (signal.intensity, signal.threshold, signal.outlook) = (intensity, threshold, outlook);
         }
+    }
+}
+
+/// A zone before anybody has looked at its grid.
+fn unknown<'w>(world: &'w World, zone: usize) -> ZoneSignal<'w> {
+    let own = &world.zones[zone].zone;
+    ZoneSignal {
+        intensity: None,
+        threshold: None,
+        outlook: None,
+        clock: Some(own.clock()),
+        rank: world.zones.iter().filter(|other| other.zone < *own).count(),
     }
 }
 

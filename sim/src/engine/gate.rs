@@ -1,11 +1,12 @@
 //! Holding before the scheduler, and paced releases.
 
 use carbon_kube_core::{Span, Time};
-use carbon_kube_policies::Gate;
 use carbon_kube_policies::release::RELEASE_INTERVAL;
+use carbon_kube_policies::{Gate, Scale};
 
 use super::{Due, Phase, Simulation};
 use crate::event::EventKind;
+use crate::world::ReleaseOrder;
 
 /// How many released pods without room are passed over before the pacer waits for the next round.
 const PASSED_OVER: usize = 32;
@@ -29,22 +30,48 @@ impl Simulation<'_> {
         }
         match self.ask(pod) {
             Gate::Release => self.submit(pod),
-            Gate::Hold { until } => self.hold(pod, until),
+            wait => self.hold_as(pod, wait),
         }
     }
 
     /// Asks the policy, and keeps its answer within the pod's limit.
     fn ask(&self, pod: u32) -> Gate {
         let view = self.view(pod);
-        let Some(limit) = view.must_run_by.filter(|&limit| limit > self.now) else {
+        let scale = self.scale(pod);
+        let limit = if scale.is_some() { self.fastest_limit(pod) } else { view.must_run_by };
+        let Some(limit) = limit.filter(|&limit| limit > self.now) else {
             return Gate::Release;
         };
-        match self.policy.gate(&view, &self.control.signal(self.now)) {
-            Gate::Release => Gate::Release,
-            Gate::Hold { until } => {
-                // An answer in the past would ask for ever.
-                Gate::Hold { until: until.clamp(self.now + Span::from_millis(1), limit) }
+        let signal = self.control.signal(self.now);
+        let answer = match scale {
+            Some(Scale { workers: 0, until }) => Gate::Hold { until },
+            Some(_) => Gate::Release,
+            None => self.policy.gate(&view, &signal),
+        };
+        // An answer in the past would ask for ever.
+        let within = |at: Time| at.clamp(self.now + Span::from_millis(1), limit);
+        match answer {
+            Gate::Release if self.is_over_quota(pod) => {
+                Gate::Hold { until: within(signal.next_update) }
             }
+            Gate::Release => Gate::Release,
+            Gate::Hold { until } => Gate::Hold { until: within(until) },
+            Gate::Start { at } => Gate::Start { at: within(at) },
+        }
+    }
+
+    /// Whether the pod would make deferrable pods hold more CPU than the policy allows.
+    fn is_over_quota(&self, pod: u32) -> bool {
+        let cpu = self.world.pods[pod as usize].requests.cpu.0;
+        let quota = self.policy.quota(&self.control.signal(self.now));
+        quota.is_some_and(|quota| self.deferrable_milli_cpu.saturating_add(cpu) > quota.0)
+    }
+
+    /// Holds a pod as the policy answered.
+    fn hold_as(&mut self, pod: u32, wait: Gate) {
+        if let Gate::Hold { until } | Gate::Start { at: until } = wait {
+            self.live[pod as usize].planned = matches!(wait, Gate::Start { .. });
+            self.hold(pod, until);
         }
     }
 
@@ -62,9 +89,28 @@ impl Simulation<'_> {
     /// Asks the held pods whose time has come.
     pub(super) fn ask_held(&mut self) {
         for pod in self.held.remove(&self.now).unwrap_or_default() {
-            match self.ask(pod) {
-                Gate::Hold { until } => self.hold(pod, until),
+            match self.ask_unless_planned(pod) {
                 Gate::Release => self.queue_for_release(pod),
+                wait => self.hold_as(pod, wait),
+            }
+        }
+    }
+
+    /// A pod whose plan was made once goes when its time has come.
+    fn ask_unless_planned(&self, pod: u32) -> Gate {
+        if self.live[pod as usize].planned { Gate::Release } else { self.ask(pod) }
+    }
+
+    /// Asks held pods, the first to arrive first, while prepaid nodes have room for them. They go at
+    /// once: it is the room that paces them.
+    pub(super) fn offer_prepaid_room(&mut self) {
+        let mut held: Vec<u32> = self.held.values().flatten().copied().collect();
+        held.sort_unstable();
+        for pod in held {
+            if self.has_prepaid_room(pod) && self.ask(pod) == Gate::Release {
+                self.held.values_mut().for_each(|due| due.retain(|&other| other != pod));
+                self.record(pod, EventKind::Released);
+                self.submit(pod);
             }
         }
     }
@@ -73,13 +119,19 @@ impl Simulation<'_> {
     fn queue_for_release(&mut self, pod: u32) {
         self.record(pod, EventKind::Released);
         let limit = self.view(pod).must_run_by.filter(|&limit| limit > self.now);
-        let Some(limit) = limit else {
+        let is_urgent = limit.is_none() && self.releases_by(ReleaseOrder::Urgency);
+        if is_urgent {
             return self.submit(pod);
-        };
+        }
+        let limit = limit.unwrap_or(self.now);
         self.live[pod as usize].phase = Phase::Released;
         self.released.insert((limit, pod));
         let due = if self.release_due == Time::MAX { self.now } else { limit };
         self.schedule_release(due);
+    }
+
+    fn releases_by(&self, order: ReleaseOrder) -> bool {
+        self.world.scheduler.release_order == order
     }
 
     /// Makes sure that released pods are looked at by `at`.
@@ -93,6 +145,9 @@ impl Simulation<'_> {
     /// Lets released pods out: those at their limit at once, the others at the pacer's rate.
     pub(super) fn release(&mut self) {
         self.release_due = Time::MAX;
+        if self.releases_by(ReleaseOrder::Arrival) {
+            self.release_paced();
+        }
         while let Some(&(limit, pod)) = self.released.first()
             && limit <= self.now
         {
@@ -111,8 +166,14 @@ impl Simulation<'_> {
         let quota = quota.map_or(u64::MAX, |quota| quota.0);
         let mut allowance = self.pacer.allowance(self.now);
         let mut passed_over = 0;
-        let candidates: Vec<(Time, u32)> =
-            self.released.iter().copied().take(allowance + PASSED_OVER).collect();
+        let released = self.released.iter().copied();
+        let mut candidates: Vec<(Time, u32)> = match self.world.scheduler.release_order {
+            ReleaseOrder::Urgency => released.take(allowance + PASSED_OVER).collect(),
+            ReleaseOrder::Arrival => released.collect(),
+        };
+        if self.releases_by(ReleaseOrder::Arrival) {
+            candidates.sort_unstable_by_key(|&(_, pod)| pod);
+        }
         for (limit, pod) in candidates {
             if allowance == 0 || passed_over == PASSED_OVER {
                 break;
@@ -145,11 +206,11 @@ impl Simulation<'_> {
     /// The grid has changed: released pods that still wait are asked again.
     pub(super) fn ask_released(&mut self) {
         for (limit, pod) in std::mem::take(&mut self.released) {
-            match self.ask(pod) {
-                Gate::Hold { until } => self.hold(pod, until),
+            match self.ask_unless_planned(pod) {
                 Gate::Release => {
                     self.released.insert((limit, pod));
                 }
+                wait => self.hold_as(pod, wait),
             }
         }
     }

@@ -146,6 +146,12 @@ enum Due {
     Ask,
     /// The pacer lets released pods out.
     Release,
+    /// The room of a pod that has ended is free.
+    Room { pod: u32 },
+    /// A running pod is asked again, unless its epoch has moved on.
+    Look { pod: u32, epoch: u32 },
+    /// Held pods are asked whether they want prepaid room.
+    Prepaid,
     /// A pending pod's back-off or limit is over.
     Retry { pod: u32 },
     /// Pods that the policy refused every node are tried again.
@@ -167,10 +173,11 @@ impl Due {
 
     fn rank(self) -> u8 {
         match self {
-            Self::Finish { .. } => 0,
+            Self::Finish { .. } | Self::Room { .. } => 0,
             Self::Outage { .. } | Self::NodeUp { .. } => 1,
             Self::Control => 2,
-            Self::Ask => 3,
+            Self::Look { .. } => 3,
+            Self::Ask | Self::Prepaid => 3,
             Self::Release => 4,
             Self::Load { .. } => 6,
             Self::Replaced { .. } => 7,
@@ -205,6 +212,8 @@ struct Live {
     attempts: u8,
     /// Whether it ran before.
     started: bool,
+    /// Whether it goes when its time has come, without being asked again.
+    planned: bool,
     /// Counts starts, so that a finish event of an earlier stay is known as stale.
     epoch: u32,
     /// Workers while it runs; 1 but for jobs with a scaling profile.
@@ -217,6 +226,8 @@ struct Live {
     since: Time,
     /// Last failed attempt.
     tried: Time,
+    /// When it is asked next while it runs.
+    look: Time,
     /// Work done, in time of one worker.
     done: Span,
     /// Work to repeat first: restoring a checkpoint.
@@ -273,6 +284,8 @@ struct Simulation<'w> {
     shiftable: Vec<u32>,
     /// CPU held by deferrable pods, for a policy's quota.
     deferrable_milli_cpu: u64,
+    /// Whether some pool is paid for whether it is used or not.
+    has_prepaid: bool,
     /// No pod may be held, and no idle node is charged, beyond this, but for pods that still run.
     horizon: Time,
     scratch: Scratch,
@@ -284,6 +297,8 @@ struct ClassInfo {
     zones: ZoneSet,
     /// A view per eligible pool.
     views: Vec<NodeView>,
+    /// Whether policies hear how much room nodes have; an extender does not know.
+    knows_room: bool,
 }
 
 /// Buffers of the scheduling cycle, kept between cycles.
@@ -356,6 +371,7 @@ impl<'w> Simulation<'w> {
             running: 0,
             shiftable: Vec::new(),
             deferrable_milli_cpu: 0,
+            has_prepaid: world.pools.iter().any(|pool| pool.prepaid),
             horizon,
             scratch: Scratch::default(),
         };
@@ -420,6 +436,9 @@ impl<'w> Simulation<'w> {
             Due::Finish { pod, epoch } => self.finish(pod, epoch),
             Due::Control => self.control(),
             Due::Ask => self.ask_held(),
+            Due::Room { pod } => self.free_room(pod),
+            Due::Look { pod, epoch } => self.look_at(pod, epoch),
+            Due::Prepaid => self.offer_prepaid_room(),
             Due::Release => self.release(),
             Due::Retry { pod } => self.retry(pod),
             Due::Refused => self.try_refused(),
@@ -464,12 +483,15 @@ impl<'w> Simulation<'w> {
         let spec = &self.world.pods[pod as usize];
         let class = &self.world.classes[spec.class as usize];
         let remaining = self.remaining(pod);
+        let done = self.work_done(pod);
+        let said = class.expected_duration.map(|expected| (expected - done).max(Span::ZERO));
         PodView {
             created: spec.arrival,
             must_run_by: spec
                 .max_delay
                 .map(|delay| spec.arrival + delay + spec.duration - remaining - self.lead),
-            remaining: Some(remaining),
+            remaining: Some(said.unwrap_or(remaining)),
+            done,
             started: self.live[pod as usize].started,
             interruptible: class.interruptible,
             checkpoint: class.checkpoint,
@@ -477,7 +499,21 @@ impl<'w> Simulation<'w> {
             cpu_utilisation: class.cpu_utilisation,
             data: class.data,
             zones: self.classes[spec.class as usize].zones,
+            prepaid_room: self.has_prepaid && self.has_prepaid_room(pod),
         }
+    }
+
+    /// Whether a prepaid node that the pod may use has room for it.
+    fn has_prepaid_room(&self, pod: u32) -> bool {
+        let spec = &self.world.pods[pod as usize];
+        let pools = self.classes[spec.class as usize].eligible.iter().map(|e| e.pool as usize);
+        let mut prepaid = pools.filter(|&pool| self.world.pools[pool].prepaid);
+        prepaid.any(|pool| self.nodes[pool].best(&spec.requests).is_some())
+    }
+
+    /// Work done, in time of one worker.
+    fn work_done(&self, pod: u32) -> Span {
+        self.live[pod as usize].done + self.progress(pod).1
     }
 
     /// How long the pod still has to run with one worker, with what it has to repeat.
@@ -523,6 +559,7 @@ impl ClassInfo {
         Self {
             zones: eligible.iter().map(|e| pool(e).zone).collect(),
             views: eligible.iter().map(|e| pool(e).view()).collect(),
+            knows_room: world.scheduler.holding == Holding::Gate,
             eligible,
         }
     }
@@ -542,6 +579,7 @@ impl crate::world::Pool {
             zone: Some(self.zone),
             watts_per_core: self.watts_per_core() * (1.0 / self.speed),
             usd_per_core_hour: self.usd_per_hour / cores,
+            free: None,
         }
     }
 }

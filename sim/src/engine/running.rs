@@ -2,7 +2,7 @@
 
 use carbon_kube_core::view::{JobView, NodeView};
 use carbon_kube_core::{Span, Time};
-use carbon_kube_policies::Run;
+use carbon_kube_policies::{Run, Scale};
 
 use super::{Due, Live, NOT_SHIFTABLE, Phase, Simulation};
 use crate::event::EventKind;
@@ -21,12 +21,14 @@ impl Simulation<'_> {
             return;
         }
         self.record(pod, EventKind::Bound { pool, node });
-        self.occupy(pod, pool, node, self.wanted_workers(pod));
+        let wanted = self.scale(pod).map_or(1, |scale| scale.workers);
+        self.occupy(pod, pool, node, wanted.max(1));
         self.outcomes[pod as usize].start.get_or_insert(self.now);
         self.enlist(pod);
         self.spread_load(self.world.pods[pod as usize].class);
         self.wake_refused();
         self.try_neighbours();
+        self.look_ahead(pod);
     }
 
     /// Takes room on a node for up to `wanted` workers and draws power from now on.
@@ -63,15 +65,22 @@ impl Simulation<'_> {
     /// Charges the stay that ends now, and frees its room.
     pub(super) fn vacate(&mut self, pod: u32) -> (u32, u32) {
         let spec = &self.world.pods[pod as usize];
-        self.stop_drawing(pod);
+        self.leave(pod);
         let live = self.live[pod as usize];
         self.nodes[live.pool as usize].unbind(live.node, pod, &spec.requests, live.workers);
         self.go_from(pod, live.pool, live.node);
+        (live.pool, live.node)
+    }
+
+    /// Charges the stay that ends now.
+    fn leave(&mut self, pod: u32) {
+        let spec = &self.world.pods[pod as usize];
+        self.stop_drawing(pod);
         self.running -= 1;
         if spec.max_delay.is_some() {
-            self.deferrable_milli_cpu -= spec.requests.cpu.0 * u64::from(live.workers);
+            let workers = self.live[pod as usize].workers;
+            self.deferrable_milli_cpu -= spec.requests.cpu.0 * u64::from(workers);
         }
-        (live.pool, live.node)
     }
 
     /// A running pod's power is metered from now on.
@@ -101,8 +110,18 @@ impl Simulation<'_> {
     /// Zone of a running pod, and what it draws by itself at the meter, in microwatts.
     fn drawn(&self, pod: u32) -> (usize, i64) {
         let live = &self.live[pod as usize];
-        let power = self.accounts.power(self.world, pod, live.pool) * i64::from(live.workers);
-        (self.world.pools[live.pool as usize].zone, power)
+        let one = self.accounts.power(self.world, pod, live.pool);
+        (self.world.pools[live.pool as usize].zone, self.drawn_by_workers(pod, one))
+    }
+
+    /// What the pod's workers draw, by what one of them draws.
+    fn drawn_by_workers(&self, pod: u32, one: i64) -> i64 {
+        let workers = self.live[pod as usize].workers;
+        let class = &self.world.classes[self.world.pods[pod as usize].class as usize];
+        match class.draw.get(workers.saturating_sub(1) as usize) {
+            Some(&draw) if workers > 1 => (one as f64 * draw).round() as i64,
+            _ => one * i64::from(workers),
+        }
     }
 
     /// Tells those who watch nodes that a pod is there.
@@ -142,7 +161,7 @@ impl Simulation<'_> {
         if live.phase != Phase::Running || live.epoch != epoch {
             return;
         }
-        let (pool, node) = self.vacate(pod);
+        self.leave(pod);
         self.delist(pod);
         self.live[pod as usize].phase = Phase::Done;
         self.open -= 1;
@@ -150,6 +169,20 @@ impl Simulation<'_> {
         outcome.finish = Some(self.now);
         outcome.state = PodState::Completed;
         self.record(pod, EventKind::Finished);
+        let cleanup = self.world.scheduler.cleanup;
+        if cleanup.is_positive() {
+            self.schedule(self.now + cleanup, Due::Room { pod });
+        } else {
+            self.free_room(pod);
+        }
+    }
+
+    /// Gives away the room of a pod that has ended.
+    pub(super) fn free_room(&mut self, pod: u32) {
+        let Live { pool, node, workers, .. } = self.live[pod as usize];
+        let requests = &self.world.pods[pod as usize].requests;
+        self.nodes[pool as usize].unbind(node, pod, requests, workers);
+        self.go_from(pod, pool, node);
         // Before the room is given away: a pod that is refused then has seen this.
         self.wake_refused();
         self.room_on(pool, node);
@@ -161,58 +194,133 @@ impl Simulation<'_> {
         let mut pods = self.shiftable.clone();
         pods.sort_unstable();
         for pod in pods {
-            let view = self.view(pod);
-            let spec = &self.world.pods[pod as usize];
-            let class = &self.world.classes[spec.class as usize];
-            let signal = self.control.signal(self.now);
-            let from = self.node_view(pod);
-            if class.interruptible
-                && spec.max_delay.is_some()
-                && let Run::Pause { until } = self.policy.run(&view, &from, &signal)
-            {
-                let limit = view.must_run_by.map(|limit| limit - class.checkpoint);
-                if let Some(limit) = limit.filter(|&limit| limit > self.now) {
-                    self.pause(pod, until.clamp(self.now + Span::from_millis(1), limit));
-                    continue;
-                }
-            }
-            if class.migratable {
-                self.consider_moving(pod);
-            }
-            if class.speedup.len() > 1 {
-                self.rescale(pod);
+            // The room of one that was paused may have gone to a pod that preempted this one.
+            if self.live[pod as usize].phase == Phase::Running {
+                self.shift(pod);
             }
         }
     }
 
-    /// How many workers the policy wants for a pod; one where it can't scale or has no opinion.
-    fn wanted_workers(&self, pod: u32) -> u32 {
-        let class = &self.world.classes[self.world.pods[pod as usize].class as usize];
+    /// A running pod's next look, unless that stay is over.
+    pub(super) fn look_at(&mut self, pod: u32, epoch: u32) {
+        let live = &mut self.live[pod as usize];
+        if live.phase == Phase::Running && live.epoch == epoch && live.look == self.now {
+            live.look = Time::default();
+            self.shift(pod);
+        }
+    }
+
+    fn shift(&mut self, pod: u32) {
+        let spec = &self.world.pods[pod as usize];
+        let class = &self.world.classes[spec.class as usize];
+        if self.may_pause(pod) {
+            match self.ask_to_go_on(pod) {
+                Run::Continue => {}
+                Run::Until { at } => self.look_again(pod, at),
+                Run::Pause { until } => {
+                    let limit = self.view(pod).must_run_by.map(|limit| limit - class.checkpoint);
+                    if let Some(limit) = limit.filter(|&limit| limit > self.now) {
+                        return self
+                            .pause(pod, until.clamp(self.now + Span::from_millis(1), limit));
+                    }
+                }
+            }
+        }
+        if class.migratable {
+            self.consider_moving(pod);
+        }
+        self.rescale(pod);
+    }
+
+    fn may_pause(&self, pod: u32) -> bool {
+        let spec = &self.world.pods[pod as usize];
+        let is_interruptible = self.world.classes[spec.class as usize].interruptible;
+        is_interruptible && spec.max_delay.is_some() && !self.holds_by_filter()
+    }
+
+    fn ask_to_go_on(&self, pod: u32) -> Run {
+        let signal = self.control.signal(self.now);
+        self.policy.run(&self.view(pod), &self.node_view(pod), &signal)
+    }
+
+    /// A pod has just started: the policy may want to be asked before the next look at the grid.
+    fn look_ahead(&mut self, pod: u32) {
+        if self.may_pause(pod)
+            && let Run::Until { at } = self.ask_to_go_on(pod)
+        {
+            self.look_again(pod, at);
+        }
+        if let Some(scale) = self.scale(pod) {
+            self.look_again(pod, scale.until);
+        }
+    }
+
+    /// Asks a running pod again at `at`; not where that comes to nothing.
+    fn look_again(&mut self, pod: u32, at: Time) {
+        let live = &mut self.live[pod as usize];
+        let is_later = live.look > self.now && live.look <= at;
+        if at > self.now && !is_later {
+            live.look = at;
+            let epoch = live.epoch;
+            self.schedule(at, Due::Look { pod, epoch });
+        }
+    }
+
+    /// How many workers the policy wants for a pod; `None` where it can't scale, or there is no
+    /// opinion.
+    pub(super) fn scale(&self, pod: u32) -> Option<Scale> {
+        let spec = &self.world.pods[pod as usize];
+        let class = &self.world.classes[spec.class as usize];
         let scales = class.speedup.len() > 1 && class.owner == Owner::Job;
         if !scales || self.holds_by_filter() {
-            return 1;
+            return None;
         }
-        let workers = self.live[pod as usize].workers;
-        let job = JobView { pod: self.view(pod), workers, speedup: &class.speedup };
-        let wanted = self.policy.scale(&job, &self.control.signal(self.now));
-        wanted.unwrap_or(workers).clamp(1, class.speedup.len() as u32)
+        let live = &self.live[pod as usize];
+        let workers = if live.phase == Phase::Running { live.workers } else { 0 };
+        let (speedup, draw) = (class.speedup.as_slice(), class.draw.as_slice());
+        let job = JobView { pod: self.view(pod), workers, speedup, draw };
+        let scale = self.policy.scale(&job, &self.control.signal(self.now))?;
+        let most = speedup.len() as u32;
+        let must_hurry = self.fastest_limit(pod).is_some_and(|limit| limit <= self.now);
+        Some(Scale { workers: if must_hurry { most } else { scale.workers.min(most) }, ..scale })
+    }
+
+    /// From when on a job must run with all of its workers to be done in time; `None` where it
+    /// doesn't wait.
+    pub(super) fn fastest_limit(&self, pod: u32) -> Option<Time> {
+        let spec = &self.world.pods[pod as usize];
+        let speedup = &self.world.classes[spec.class as usize].speedup;
+        let fastest = speedup.iter().copied().fold(1.0, f64::max);
+        let least = self.remaining(pod).millis() as f64 / fastest;
+        Some(
+            spec.arrival + spec.max_delay? + spec.duration - Span::from_millis(least.ceil() as i64),
+        )
     }
 
     /// Gives a running job the workers that the policy wants, as far as its node has room.
     fn rescale(&mut self, pod: u32) {
-        let wanted = self.wanted_workers(pod);
-        let before = self.live[pod as usize].workers;
-        if wanted == before {
+        let Some(Scale { workers: wanted, until }) = self.scale(pod) else {
             return;
+        };
+        let before = self.live[pod as usize].workers;
+        if wanted == 0 && self.may_pause(pod) {
+            let limit = self.fastest_limit(pod).filter(|&limit| limit > self.now);
+            if let Some(limit) = limit {
+                return self.pause(pod, until.clamp(self.now + Span::from_millis(1), limit));
+            }
         }
-        let (pool, node) = self.vacate(pod);
-        self.occupy(pod, pool, node, wanted);
-        if self.live[pod as usize].workers < before {
-            self.room_on(pool, node);
+        if wanted.max(1) != before {
+            let (pool, node) = self.vacate(pod);
+            self.occupy(pod, pool, node, wanted.max(1));
+            if self.live[pod as usize].workers < before {
+                self.room_on(pool, node);
+            }
         }
+        self.look_again(pod, until);
     }
 
     fn pause(&mut self, pod: u32, until: Time) {
+        self.live[pod as usize].planned = false;
         let (pool, node) = self.vacate(pod);
         self.delist(pod);
         let class = &self.world.classes[self.world.pods[pod as usize].class as usize];
@@ -270,7 +378,8 @@ impl Simulation<'_> {
         self.count_downtime(pod);
         self.charge_transfer(pod, from_pool, pool);
         self.record(pod, EventKind::Migrated { pool, node });
-        self.occupy(pod, pool, node, self.wanted_workers(pod));
+        let wanted = self.scale(pod).map_or(self.live[pod as usize].workers, |scale| scale.workers);
+        self.occupy(pod, pool, node, wanted.max(1));
         self.outcomes[pod as usize].migrations += 1;
         self.control.count_move(self.world.pools[from_pool as usize].zone, self.now);
         self.room_on(from_pool, from_node);

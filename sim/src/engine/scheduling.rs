@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 
+use carbon_kube_core::view::NodeView;
 use carbon_kube_core::{Time, seed};
 use carbon_kube_policies::{Holding, Verdict, judge};
 
@@ -57,7 +58,8 @@ impl Scratch {
             crowding: 0.0,
             affinity: 0,
         });
-        self.views.push(class.views[position]);
+        let free = Some(1.0 - share).filter(|_| class.knows_room);
+        self.views.push(NodeView { free, ..class.views[position] });
     }
 }
 
@@ -309,6 +311,10 @@ impl Simulation<'_> {
 
     /// A node has room again: pending pods that fit on it are tried, by priority, then by age.
     pub(super) fn room_on(&mut self, pool: u32, node: u32) {
+        let is_prepaid = self.world.pools[pool as usize].prepaid;
+        if is_prepaid && !self.held.is_empty() && self.policy.takes_prepaid_room() {
+            self.schedule(self.now, Due::Prepaid);
+        }
         if self.pending.is_empty() {
             return;
         }

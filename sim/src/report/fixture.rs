@@ -13,7 +13,7 @@ use carbon_kube_core::{
 use crate::outcome::{IntervalRow, Outcome, PodOutcome, PodState, ZoneAccount};
 use crate::world::{
     AccountingSettings, Affinity, Disruption, GridZone, Owner, Pod, PodClass, PodRules, Pool,
-    Resources, SchedulerSettings, Scoring, World,
+    ReleaseOrder, Resources, SchedulerSettings, Scoring, World,
 };
 
 const ZONES: [&str; 7] = ["US-TX", "US-CA", "US-NY", "US-NE", "EU-DE", "EU-FR", "EU-UK"];
@@ -87,6 +87,7 @@ fn world(zones: usize, hours: usize) -> World {
         embodied_kg: 1_000.0,
         lifetime_years: 4.0,
         usd_per_hour: 1.0,
+        prepaid: false,
         speed: 1.0,
         autoscaling: None,
         outages: Vec::new(),
@@ -105,6 +106,8 @@ fn world(zones: usize, hours: usize) -> World {
         cpu_utilisation: 1.0,
         gpu_utilisation: 1.0,
         speedup: vec![1.0],
+        draw: vec![1.0],
+        expected_duration: None,
         rules: PodRules::default(),
         disruption: Disruption::default(),
         load: None,
@@ -127,10 +130,12 @@ fn world(zones: usize, hours: usize) -> World {
             percentage_of_nodes_to_score: 100,
             place_weight: 1,
             releases_per_minute: 60.0,
+            release_order: ReleaseOrder::Urgency,
             backoff_initial: Span::SECOND,
             backoff_max: Span::from_seconds(10.0),
             preemption: true,
             latency: Span::ZERO,
+            cleanup: Span::ZERO,
             scoring: Scoring::LeastAllocated,
         },
         accounting: AccountingSettings {

@@ -20,7 +20,7 @@ use self::pods::Pods;
 use super::Parsed;
 use super::diagnostic::{Code, Diagnostic, Report};
 use super::spec::{self, Forecast, ForecastKind, ScoringStrategy, ScoringType, Source, Spec};
-use crate::world::{AccountingSettings, Pod, SchedulerSettings, Scoring, World};
+use crate::world::{AccountingSettings, Pod, ReleaseOrder, SchedulerSettings, Scoring, World};
 
 /// How far modelled and constant intensities reach beyond the window: before it for the policies'
 /// look back at the trailing week, after it for work that ends late.
@@ -145,10 +145,12 @@ fn scheduler(spec: &Spec) -> SchedulerSettings {
         percentage_of_nodes_to_score: scheduler.percentage_of_nodes_to_score,
         place_weight: scheduler.place_weight,
         releases_per_minute: scheduler.releases_per_minute,
+        release_order: ReleaseOrder::Urgency,
         backoff_initial: scheduler.backoff_initial.0,
         backoff_max: scheduler.backoff_max.0,
         preemption: scheduler.preemption,
         latency: scheduler.latency.0,
+        cleanup: Span::ZERO,
         scoring: scoring(&scheduler.scoring_strategy),
     }
 }

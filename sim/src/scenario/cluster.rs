@@ -48,6 +48,7 @@ pub(super) fn pool(pool: &NodePool, zone: usize) -> Option<Pool> {
         embodied_kg: embodied.and_then(|embodied| embodied.kg_co2e).unwrap_or(0.0),
         lifetime_years: embodied.map_or(spec::LIFETIME_YEARS, |embodied| embodied.lifetime_years),
         usd_per_hour: paid.unwrap_or(pool.usd_per_hour),
+        prepaid: pool.prepaid,
         speed: pool.speed,
         autoscaling: pool.autoscaling.as_ref().map(|scaling| Autoscaling {
             min: scaling.min,
@@ -170,9 +171,19 @@ pub(super) fn class(workload: &Workload) -> PodClass {
         cpu_utilisation: workload.cpu_utilisation,
         gpu_utilisation: workload.gpu_utilisation,
         speedup: workload.speedup.clone(),
+        draw: draw(workload),
+        expected_duration: workload.expected_duration.as_ref().map(|expected| expected.0),
         rules: rules::rules(&template),
         disruption: rules::disruption(workload),
         load: workload.load.as_ref().map(rules::load),
+    }
+}
+
+/// Without a profile, each worker draws what one does.
+fn draw(workload: &Workload) -> Vec<f64> {
+    match workload.power_ratio.as_slice() {
+        [] => (1..=workload.speedup.len()).map(|workers| workers as f64).collect(),
+        stated => stated.to_vec(),
     }
 }
 

@@ -35,6 +35,7 @@ pub(super) fn check(spec: &Spec, report: &mut Report<'_>) {
         trace_columns(workload, &path, report);
         checkpoint(workload, &path, report);
         speedup(workload, &path, report);
+        power_ratio(workload, &path, report);
         gpus(workload, &path, report);
         service(workload, &path, report);
         neighbours::check(workload, &pools, complete, &path, report);
@@ -222,6 +223,23 @@ fn service(workload: &Workload, path: &str, report: &mut Report<'_>) {
     if load.min_replicas > load.max_replicas {
         let message = format!("more than `maxReplicas` of {}", load.max_replicas);
         report.error(Code::OutOfRange, &format!("{path}.minReplicas"), message);
+    }
+}
+
+/// What more workers draw goes with what more workers do.
+fn power_ratio(workload: &Workload, path: &str, report: &mut Report<'_>) {
+    let ratio = &workload.power_ratio;
+    let path = format!("{path}.powerRatio");
+    let rises = ratio.windows(2).all(|pair| pair[0] <= pair[1]);
+    let from_one = ratio.first().is_none_or(|first| (first - 1.0).abs() < 1e-9);
+    if !rises || !from_one {
+        let message = "the power of workers starts with 1, for one worker, and never falls";
+        report.error(Code::OutOfRange, &path, message).hint("such as `[1, 2, 2.9]`");
+    }
+    if !ratio.is_empty() && ratio.len() != workload.speedup.len() {
+        let message =
+            format!("{} numbers, where `speedup` has {}", ratio.len(), workload.speedup.len());
+        report.error(Code::OutOfRange, &path, message);
     }
 }
 

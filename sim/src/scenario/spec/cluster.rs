@@ -74,6 +74,10 @@ pub struct NodePool {
     #[serde(default)]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub usd_per_hour: f64,
+    /// Whether its nodes are paid while they are on, used or not, as reserved ones are: policies with
+    /// `prepaidFirst` start pods early where such a node has room. Default `false`: what pods use.
+    #[serde(default, skip_serializing_if = "super::power::is_default")]
+    pub prepaid: bool,
     /// Price of one node by the way it is bought, in place of `usdPerHour`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<NodePrice>,

@@ -73,6 +73,14 @@ pub struct Workload {
     #[serde(default = "one_worker")]
     #[schemars(length(min = 1, max = 64), inner(range(min = 1, max = 64)))]
     pub speedup: Vec<f64>,
+    /// Power of 1, 2, ... workers of a job over that of one, starting with 1 and never falling: as
+    /// many numbers as `speedup` has. Default: each worker draws what one does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(range(min = 1, max = 1000)))]
+    pub power_ratio: Vec<f64>,
+    /// How long pods are said to run, which is what policies plan with. Default: as long as they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_duration: Option<Duration>,
 }
 
 fn no_time() -> Duration {
