@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use carbon_kube_core::mix::FactorSet;
+use carbon_kube_core::zone::nearest_name;
 use carbon_kube_core::{Span, intensity};
 use carbon_kube_datasets::intensity as intensity_files;
 use carbon_kube_datasets::intensity::Gaps;
 use carbon_kube_datasets::workload::trace;
+use carbon_kube_sim::reproduce::Study;
 use carbon_kube_sim::sweep::Shard;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -37,6 +39,8 @@ pub enum Command {
     },
     /// Make one HTML page of the results of a run
     Report(ReportArgs),
+    /// Run the studies of published papers, and compare with what they print
+    Reproduce(ReproduceArgs),
     /// Policies: what is shipped, what a cluster loads, whether a file is right
     Policy {
         #[command(subcommand)]
@@ -200,6 +204,91 @@ pub struct CompareArgs {
     /// Print the result and errors, nothing else
     #[arg(long, short)]
     pub quiet: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Studies: lwa-1 and lwa-2 (\"Let's Wait Awhile\", nightly jobs and an ML project), gaia, \
+                  pause-resume, carbonscaler, opendc. A filter can be given several times or with \
+                  commas; one that a study does not know changes nothing. docs/reproduction.md tells \
+                  the papers, their quirks and our numbers.\n\n\
+                  Examples:\n  carbon-kube reproduce lwa-1 --reference DIR --out lwa-1.csv --check\n  \
+                  carbon-kube reproduce gaia --reference DIR --trace DE-2020 --policy carbon-time\n  \
+                  carbon-kube reproduce lwa-2 --reference DIR --region GB --error 0 --interruptible true"
+)]
+pub struct ReproduceArgs {
+    /// The study: lwa-1, lwa-2, gaia, pause-resume, carbonscaler or opendc
+    #[arg(value_parser = study)]
+    pub study: NamedStudy,
+    /// The folder with traces, jobs and published results
+    #[arg(long, value_name = "DIR")]
+    pub reference: PathBuf,
+    /// The CSV file to write; if not given, the rows are printed
+    #[arg(long, short, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Compare with the published results; exit with 1 where a number is too far away
+    #[arg(long)]
+    pub check: bool,
+    /// Regions of LWA or zones of OpenDC, such as DE
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub region: Vec<String>,
+    /// Hourly traces, such as DE-2020
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub trace: Vec<String>,
+    /// First hours of GAIA's month in the trace
+    #[arg(long, value_name = "HOUR", value_delimiter = ',')]
+    pub start_hour: Vec<usize>,
+    /// Deadlines of LWA's second scenario: next_workday, semi_weekly, next_monday
+    #[arg(long, value_name = "RULE", value_delimiter = ',')]
+    pub deadline: Vec<String>,
+    /// Whether jobs of LWA's second scenario may be paused
+    #[arg(long, value_name = "BOOL")]
+    pub interruptible: Option<bool>,
+    /// Forecast errors of LWA, in parts of the trace's mean
+    #[arg(long, value_name = "PART", value_delimiter = ',')]
+    pub error: Vec<f64>,
+    /// Policies of GAIA, such as carbon-time
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub policy: Vec<String>,
+    /// Hours of a window: in pause-resume and carbonscaler the whole, in lwa-1 each way
+    #[arg(long, value_name = "HOURS", value_delimiter = ',')]
+    pub window_h: Vec<f64>,
+    /// Scaling profiles of CarbonScaler, such as nbody100k
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub profile: Vec<String>,
+    /// Reserved CPUs of GAIA
+    #[arg(long, value_name = "N", value_delimiter = ',')]
+    pub reserved: Vec<u32>,
+    /// Without the mistakes of the authors' code, such as a mean over jobs that were dropped
+    #[arg(long)]
+    pub strict: bool,
+    /// Root of our own forecast errors, where the folder has none of the authors'
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// What to print: a table, or JSON
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// Runs at a time; if not given, one per core
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub jobs: Option<u16>,
+    /// No progress, no remarks
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// A study that was named.
+#[derive(Clone, Copy, Debug)]
+pub struct NamedStudy(pub Study);
+
+fn study(name: &str) -> Result<NamedStudy, String> {
+    let found = Study::ALL.into_iter().find(|(known, _)| *known == name);
+    found.map(|(_, study)| NamedStudy(study)).ok_or_else(|| {
+        let names = Study::ALL.map(|(known, _)| known);
+        match nearest_name(name, names.into_iter()) {
+            Some(nearest) => format!("no such study; did you mean `{nearest}`?"),
+            None => format!("no such study; there are {}", names.join(", ")),
+        }
+    })
 }
 
 #[derive(Debug, ClapArgs)]

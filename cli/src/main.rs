@@ -9,6 +9,7 @@ mod output;
 mod policy;
 mod progress;
 mod report;
+mod reproduce;
 mod run_files;
 mod scenario_schema;
 mod selection;
@@ -38,6 +39,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Sim { command: SimCommand::Sweep(args) } => sweep::run(&args),
         Command::Sim { command: SimCommand::Validate(args) } => sim_validate::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Reproduce(args) => reproduce::run(&args),
         Command::Policy { command: PolicyCommand::Export(args) } => policy::export::run(&args),
         Command::Policy { command: PolicyCommand::Verify(args) } => policy::verify::run(&args),
         Command::Policy { command: PolicyCommand::List(args) } => policy::list::run(&args),

@@ -22,6 +22,7 @@ pub mod outcome;
 pub mod queue;
 pub mod recorder;
 pub mod report;
+pub mod reproduce;
 pub mod scenario;
 pub mod statistics;
 pub mod sweep;

@@ -7,7 +7,7 @@ pub mod import;
 pub mod list;
 mod request;
 pub mod stats;
-mod written;
+pub mod written;
 
 use carbon_kube_core::Zone;
 use carbon_kube_datasets::ReadError;
