@@ -20,11 +20,9 @@ use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use bytes::Bytes;
 use carbon_kube_core::intensity::{IntensitySeries, Label};
 use carbon_kube_core::{GramsPerKwh, Time, Zone};
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::Compression;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 
 use super::Format;
@@ -32,8 +30,10 @@ use super::columns::{self, IntensityUnit};
 use super::readings::Readings;
 use super::request::Request;
 use super::rule::{Ending, NO_INSTANT, Reading, Refusal, Rule, Texts};
+use crate::damage;
 use crate::error::ReadError;
 use crate::instant;
+use crate::seal;
 use crate::table::{self, Column, Table};
 
 const TIME: &str = "timestamp_utc";
@@ -53,15 +53,12 @@ pub fn notes(path: &Path) -> Result<BTreeMap<String, String>, ReadError> {
     let mut text = table::unpack(&name, table::open(path)?)?;
     let mut notes = BTreeMap::new();
     if table::peek(&name, &mut text)?.starts_with(b"PAR1") {
-        let bytes = Bytes::from(table::whole(&name, text, LIMIT_BYTES)?);
-        let builder = ParquetRecordBatchReaderBuilder::try_new(bytes)
-            .map_err(|error| damaged(&name, &error))?;
+        let builder = whole_file(&name, table::whole(&name, text, LIMIT_BYTES)?)?;
         let pairs = builder.metadata().file_metadata().key_value_metadata();
         for pair in pairs.into_iter().flatten() {
             notes.insert(pair.key.clone(), pair.value.clone().unwrap_or_default());
         }
-        // Arrow's own copy of the schema.
-        notes.remove("ARROW:schema");
+        notes.retain(|key, _| !seal::OURS.contains(&key.as_str()));
     } else {
         for line in Table::unpacked(&name, text)?.comments() {
             if let Some((key, value)) = line.split_once(": ") {
@@ -104,19 +101,14 @@ pub fn write_parquet(
     let values: Float64Array =
         series.steps().map(|(_, value)| value.map(GramsPerKwh::get)).collect();
     let columns: Vec<ArrayRef> = vec![Arc::new(times.with_timezone("UTC")), Arc::new(values)];
-    let metadata = pairs(series.label(), notes)?
-        .into_iter()
-        .map(|(key, value)| KeyValue::new(key, value))
-        .collect();
+    let pairs = pairs(series.label(), notes)?.into_iter().collect();
     let properties = WriterProperties::builder()
         .set_compression(Compression::SNAPPY)
-        .set_key_value_metadata(Some(metadata))
-        .set_created_by("carbon-kube".to_owned())
-        .build();
+        .set_created_by("carbon-kube".to_owned());
     let batch = RecordBatch::try_new(Arc::clone(&schema), columns).map_err(io::Error::other)?;
-    let mut writer = ArrowWriter::try_new(output, schema, Some(properties)).map_err(unwrap_io)?;
+    let mut writer = seal::Writer::new(output, schema, properties, pairs).map_err(unwrap_io)?;
     writer.write(&batch).map_err(unwrap_io)?;
-    writer.close().map_err(unwrap_io)?;
+    writer.finish().map_err(unwrap_io)?;
     Ok(())
 }
 
@@ -228,6 +220,23 @@ impl Rule for StoredRule {
     }
 }
 
+/// Runs a part of the decoder.
+fn caught<T>(path: &str, decode: impl FnOnce() -> T) -> Result<T, ReadError> {
+    damage::caught(decode).map_err(|problem| damaged(path, &problem))
+}
+
+/// A Parquet file in memory, held against its seal.
+fn whole_file(
+    path: &str,
+    bytes: Vec<u8>,
+) -> Result<ParquetRecordBatchReaderBuilder<Bytes>, ReadError> {
+    let bytes = Bytes::from(bytes);
+    let open = || ParquetRecordBatchReaderBuilder::try_new(bytes.clone());
+    let builder = caught(path, open)?.map_err(|error| damaged(path, &error))?;
+    seal::check(&bytes, builder.metadata()).map_err(|problem| damaged(path, &problem))?;
+    Ok(builder)
+}
+
 /// Reads a Parquet file of ours, or two named columns of any.
 pub(super) fn from_parquet(
     path: &str,
@@ -237,8 +246,7 @@ pub(super) fn from_parquet(
 ) -> Result<(Readings, Ending), ReadError> {
     let unfit = |reason: String| ReadError::Parquet { path: path.to_owned(), reason };
     let failed = |error: &dyn std::fmt::Display| damaged(path, error);
-    let builder = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes))
-        .map_err(|error| failed(&error))?;
+    let builder = whole_file(path, bytes)?;
     let (label, time, value, unit) = if format == Format::Columns {
         let named = columns::named(path, request)?;
         (columns::label(path, request), named.time.as_str(), named.value.as_str(), named.unit)
@@ -249,9 +257,9 @@ pub(super) fn from_parquet(
         (stored_label(path, text, request)?, TIME, VALUE, IntensityUnit::GramsPerKwh)
     };
     let mut readings = Readings::new(path, None);
-    let reader = builder.build().map_err(|error| failed(&error))?;
+    let mut reader = caught(path, || builder.build())?.map_err(|error| failed(&error))?;
     let mut row = 0;
-    for batch in reader {
+    while let Some(batch) = caught(path, || reader.next())? {
         let batch = batch.map_err(|error| failed(&error))?;
         let column =
             |name: &str| batch.column_by_name(name).ok_or_else(|| missing(path, name, &batch));

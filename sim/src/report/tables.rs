@@ -17,10 +17,9 @@ use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use carbon_kube_core::Time;
 use carbon_kube_core::intensity::Provenance;
-use parquet::arrow::ArrowWriter;
+use carbon_kube_datasets::seal;
 use parquet::basic::Compression;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 
 use super::{ReportError, deadline_missed, delay, summary};
@@ -113,7 +112,7 @@ fn known(world: &World) -> [(&'static str, String); 2] {
 
 /// A Parquet file with our settings, whose errors name it.
 pub(crate) struct Table<W: Write + Send> {
-    writer: ArrowWriter<W>,
+    writer: seal::Writer<W>,
     schema: SchemaRef,
     path: PathBuf,
 }
@@ -128,16 +127,13 @@ impl<W: Write + Send> Table<W> {
     ) -> Result<Self, ReportError> {
         let version = ("version", summary::VERSION.to_string());
         let pairs = known.iter().cloned().chain([version]);
-        let metadata: Vec<KeyValue> =
-            pairs.map(|(key, value)| KeyValue::new(key.to_owned(), value)).collect();
+        let pairs = pairs.map(|(key, value)| (key.to_owned(), value)).collect();
         let properties = WriterProperties::builder()
             .set_compression(Compression::SNAPPY)
             .set_max_row_group_row_count(Some(ROW_GROUP))
-            .set_key_value_metadata(Some(metadata))
             // No two pods share a name: a dictionary would only be built to be thrown away.
-            .set_column_dictionary_enabled("pod".into(), false)
-            .build();
-        let writer = ArrowWriter::try_new(output, Arc::clone(&schema), Some(properties))
+            .set_column_dictionary_enabled("pod".into(), false);
+        let writer = seal::Writer::new(output, Arc::clone(&schema), properties, pairs)
             .map_err(|error| table_error(path, error))?;
         Ok(Self { writer, schema, path: path.to_owned() })
     }
@@ -149,7 +145,7 @@ impl<W: Write + Send> Table<W> {
     }
 
     pub(crate) fn finish(self) -> Result<W, ReportError> {
-        self.writer.into_inner().map_err(|error| table_error(&self.path, error))
+        self.writer.finish().map_err(|error| table_error(&self.path, error))
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int32Type, TimestampMillisecondType};
 use arrow_array::{Array, Float64Array, PrimitiveArray, RecordBatch, StringArray};
+use carbon_kube_datasets::{damage, seal};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::file::metadata::KeyValue;
@@ -25,30 +26,36 @@ impl Table {
     pub fn open(path: &Path, columns: &[&str], summary: &Summary) -> Result<Self, PageError> {
         let file = File::open(path).map_err(|source| not_read(path, source))?;
         let broken = |error| PageError::broken(path, format!("not a table of a run: {error}"));
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(broken)?;
+        let again = file.try_clone().map_err(|source| not_read(path, source))?;
+        let builder = caught(path, || ParquetRecordBatchReaderBuilder::try_new(file))?;
+        let builder = builder.map_err(broken)?;
+        seal::check(&again, builder.metadata())
+            .map_err(|problem| PageError::broken(path, problem))?;
         let pairs = builder.metadata().file_metadata().key_value_metadata();
         same_run(path, pairs.map_or(&[][..], Vec::as_slice), summary)?;
         let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
-        let reader = builder
-            .with_projection(mask)
-            .with_batch_size(tables::ROW_GROUP)
-            .build()
-            .map_err(broken)?;
+        let builder = builder.with_projection(mask).with_batch_size(tables::ROW_GROUP);
+        let reader = caught(path, || builder.build())?.map_err(broken)?;
         Ok(Self { path: path.to_owned(), reader })
     }
 
     /// Calls `read` for each batch, in the order of the file.
     pub fn read(
-        self,
+        mut self,
         mut read: impl FnMut(&Batch<'_>) -> Result<(), PageError>,
     ) -> Result<(), PageError> {
         let path = &self.path;
-        for rows in self.reader {
+        while let Some(rows) = caught(path, || self.reader.next())? {
             let rows = rows.map_err(|error| PageError::broken(path, error))?;
             read(&Batch { path, rows: &rows })?;
         }
         Ok(())
     }
+}
+
+/// Runs a part of the decoder.
+fn caught<T>(path: &Path, decode: impl FnOnce() -> T) -> Result<T, PageError> {
+    damage::caught(decode).map_err(|problem| PageError::broken(path, problem))
 }
 
 /// A missing file is told as such; everything else as the operating system tells it.

@@ -172,6 +172,48 @@ fn broken_and_missing_files_are_named() {
     assert!(noise.starts_with("run/scenario.effective.yaml: not the scenario of a run"), "{noise}");
 }
 
+/// Every byte of a small table is spoiled in turn, by one bit.
+#[test]
+fn a_table_with_a_flipped_bit_is_refused_or_gives_the_same_numbers() {
+    let (_root, folder) = tiny();
+    // As text: an hour beyond the trace is NaN, which equals nothing.
+    let numbers = |kept: &folder::Folder| format!("{:?} {:?}", kept.pods, kept.hours);
+    let truth = numbers(&folder::read(&folder).unwrap());
+    for name in ["pods.parquet", "zones.parquet"] {
+        let path = folder.join(name);
+        let bytes = fs::read(&path).unwrap();
+        let mut refused = 0;
+        for at in 0..bytes.len() {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1 << (at % 8);
+            fs::write(&path, flipped).unwrap();
+            match folder::read(&folder) {
+                Ok(kept) => assert!(numbers(&kept) == truth, "{name}, byte {at}"),
+                Err(error) => {
+                    assert!(error.to_string().starts_with(&path.display().to_string()), "{error}");
+                    refused += 1;
+                }
+            }
+        }
+        assert!(refused * 3 > bytes.len(), "{name}: {refused} of {}", bytes.len());
+        for end in (0..bytes.len()).step_by(7) {
+            fs::write(&path, &bytes[..end]).unwrap();
+            let error = folder::read(&folder).err().unwrap().to_string();
+            assert!(error.starts_with(&path.display().to_string()), "{error}");
+        }
+        fs::write(&path, bytes).unwrap();
+    }
+}
+
+#[test]
+fn a_folder_where_a_table_belongs_is_named() {
+    let error = failure(|folder| {
+        fs::remove_file(folder.join("pods.parquet")).unwrap();
+        fs::create_dir(folder.join("pods.parquet")).unwrap();
+    });
+    assert!(error.starts_with("run/pods.parquet: "), "{error}");
+}
+
 #[test]
 fn a_table_of_another_run_is_refused() {
     let edited = |from: &'static str, to: &'static str| {
