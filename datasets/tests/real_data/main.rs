@@ -11,4 +11,5 @@ mod power;
 mod presets;
 mod test_data;
 mod typical_year;
+mod workload_damage;
 mod workloads;
