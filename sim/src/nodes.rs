@@ -116,7 +116,7 @@ impl Nodes {
             return self.fitting(requests).min_by(|a, b| rank(a).total_cmp(&rank(b)));
         }
         let mut best = (f64::INFINITY, None);
-        self.search(1, requests, &mut best);
+        self.search(1, self.bound(1, requests), requests, &mut best);
         best.1.map(|leaf| (leaf - self.first_leaf) as u32)
     }
 
@@ -126,9 +126,9 @@ impl Nodes {
         if self.scoring == Scoring::LeastAllocated { share } else { -score as f64 }
     }
 
-    fn search(&self, at: usize, requests: &Resources, best: &mut (f64, Option<usize>)) {
-        let bound = self.share(at, requests);
-        if !self.fits(at, requests) || bound >= best.0 {
+    /// Looks below `at`, whose bound is worked out already: each is once, and no sooner than needed.
+    fn search(&self, at: usize, bound: f64, requests: &Resources, best: &mut (f64, Option<usize>)) {
+        if bound >= best.0 {
             return;
         }
         if at >= self.first_leaf {
@@ -136,10 +136,20 @@ impl Nodes {
             return;
         }
         let (left, right) = (2 * at, 2 * at + 1);
-        let right_first = self.share(right, requests) < self.share(left, requests);
-        let (first, second) = if right_first { (right, left) } else { (left, right) };
-        self.search(first, requests, best);
-        self.search(second, requests, best);
+        let (of_left, of_right) = (self.bound(left, requests), self.bound(right, requests));
+        if of_right < of_left {
+            self.search(right, of_right, requests, best);
+            self.search(left, of_left, requests, best);
+        } else {
+            self.search(left, of_left, requests, best);
+            self.search(right, of_right, requests, best);
+        }
+    }
+
+    /// The least share that a node below `at` can have; infinite where none has room.
+    #[inline]
+    fn bound(&self, at: usize, requests: &Resources) -> f64 {
+        if self.fits(at, requests) { self.share(at, requests) } else { f64::INFINITY }
     }
 
     /// Whether the node has room; `true` for any that may have when asked for none in particular.

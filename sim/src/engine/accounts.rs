@@ -71,8 +71,12 @@ impl Accounts {
 /// Microwatts of what is requested, by those of a milli-CPU and of a thousandth of a GPU.
 fn added(requests: &Resources, per_milli: f64, per_milli_gpu: f64) -> i64 {
     let cpu = requests.cpu.0 as f64 * per_milli;
-    let gpu = f64::from(requests.gpu.0) * per_milli_gpu;
-    cpu.round() as i64 + gpu.round() as i64
+    // Most pods have none, and rounding is a call of a function.
+    let gpu = match requests.gpu.0 {
+        0 => 0.0,
+        gpu => (f64::from(gpu) * per_milli_gpu).round(),
+    };
+    cpu.round() as i64 + gpu as i64
 }
 
 impl Pool {

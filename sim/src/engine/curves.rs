@@ -120,6 +120,11 @@ impl Curves {
         let pods = if pools.iter().any(Option::is_some) { world.pods.len() } else { 0 };
         Self { pools, stays: vec![Stay::default(); pods] }
     }
+
+    /// Whether no pool has a curve, so that there is nothing to keep.
+    fn are_straight(&self) -> bool {
+        self.stays.is_empty()
+    }
 }
 
 impl CurvedPool {
@@ -164,6 +169,9 @@ impl Simulation<'_> {
     /// A pod comes to a node: by how many microwatts at the meter the node's power rises. Zero where
     /// power is a straight line.
     pub(super) fn join_curve(&mut self, pod: u32) -> i64 {
+        if self.accounts.curves.are_straight() {
+            return 0;
+        }
         let own = self.busy(pod);
         let (change, start) = self.bend(pod, |before| before + own);
         if let Some(stay) = self.accounts.curves.stays.get_mut(pod as usize) {
@@ -175,6 +183,9 @@ impl Simulation<'_> {
     /// A pod leaves its node: by how many microwatts the node's power falls, and the pod's part of
     /// what it drew meanwhile.
     pub(super) fn leave_curve(&mut self, pod: u32) -> (i64, Bill) {
+        if self.accounts.curves.are_straight() {
+            return Default::default();
+        }
         let stay = self.accounts.curves.stays.get(pod as usize).copied().unwrap_or_default();
         let (change, total) = self.bend(pod, |before| before - stay.busy);
         (-change, total.since(&stay.start, stay.busy as f64))

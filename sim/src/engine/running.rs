@@ -99,8 +99,11 @@ impl Simulation<'_> {
         self.charge(pod, pool, since, power, bill);
         let (restored, worked) = self.progress(pod);
         let speed = self.world.pools[pool as usize].speed;
-        let slowed = (self.now - since - restored).millis() as f64 * (1.0 - speed);
-        self.outcomes[pod as usize].slowed += Span::from_millis(slowed.round() as i64);
+        // Most nodes have the speed that lengths are measured on.
+        if speed.total_cmp(&1.0).is_ne() {
+            let slowed = (self.now - since - restored).millis() as f64 * (1.0 - speed);
+            self.outcomes[pod as usize].slowed += Span::from_millis(slowed.round() as i64);
+        }
         let live = &mut self.live[pod as usize];
         live.overhead = live.overhead - restored;
         live.done += worked;
