@@ -128,10 +128,13 @@ fn summary(path: &Path) -> Result<Summary, PageError> {
 
 fn scenario(path: &Path) -> Result<Scenario, PageError> {
     let text = text(path)?;
-    let document = serde_saphyr::from_str::<Value>(&text).map_err(|error| {
-        let error = error.to_string();
-        let first = error.lines().next().unwrap_or_default();
-        PageError::broken(path, format!("not the scenario of a run: {first}"))
-    })?;
+    // As in a scenario: `no` and `on` are texts.
+    let options = serde_saphyr::options! { strict_booleans: true };
+    let document =
+        serde_saphyr::from_str_with_options::<Value>(&text, options).map_err(|error| {
+            let error = error.to_string();
+            let first = error.lines().next().unwrap_or_default();
+            PageError::broken(path, format!("not the scenario of a run: {first}"))
+        })?;
     Ok(Scenario { text, document })
 }

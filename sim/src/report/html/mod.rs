@@ -15,6 +15,7 @@ mod delays;
 mod folder;
 mod front;
 mod headline;
+mod headroom;
 mod hours;
 mod page;
 mod panel;

@@ -12,6 +12,7 @@ use super::delays::Pods;
 use super::folder::Folder;
 use super::front::front;
 use super::headline::{Headline, headline};
+use super::headroom::{Headroom, headroom};
 use super::hours::Hours;
 use super::pictures;
 use crate::world::{Assumption, TraceSource};
@@ -31,6 +32,7 @@ struct Page<'a> {
     policies: Vec<Policy<'a>>,
     electricity: bool,
     core_hours: bool,
+    headroom: Option<Headroom>,
     pictures: Vec<Picture>,
     absent: Vec<&'static str>,
     zone_pictures: Vec<Picture>,
@@ -131,6 +133,7 @@ pub fn render(folder: &Folder) -> Result<String, String> {
         policies: policies(summary, pods.as_deref()),
         electricity: summary.runs.iter().any(|run| run.electricity_usd.is_some()),
         core_hours: pods.is_some(),
+        headroom: headroom(summary),
         pictures: results(summary, pods.as_deref())?,
         absent: absent(folder),
         zone_pictures: hours
@@ -402,11 +405,11 @@ fn count(number: u64) -> String {
     grouped(number as f64, 0)
 }
 
-fn percent(percent: Option<f64>) -> String {
+pub(super) fn percent(percent: Option<f64>) -> String {
     optional(percent, 1)
 }
 
-fn optional(value: Option<f64>, decimals: usize) -> String {
+pub(super) fn optional(value: Option<f64>, decimals: usize) -> String {
     value.map_or_else(missing, |value| grouped(value, decimals))
 }
 

@@ -113,6 +113,14 @@ fn what_the_scenario_left_out_is_said_and_no_error() {
 }
 
 #[test]
+fn no_and_on_in_the_scenario_are_texts() {
+    let (world, outcomes) = fixture::tiny();
+    let scenario = SCENARIO.replace("description: Two zones.", "description: no");
+    let (_root, folder) = results(&world, &outcomes, &scenario);
+    assert_eq!(folder::read(&folder).unwrap().scenario.description(), Some("no"));
+}
+
+#[test]
 fn traces_say_what_was_left_out_and_assumed() {
     let (_root, folder) = tiny();
     let path = folder.join("summary.json");
