@@ -269,7 +269,9 @@ struct Versioned {
 }
 
 fn read<T: serde::de::DeserializeOwned>(yaml: &str) -> Result<T, PolicyError> {
-    serde_saphyr::from_str(yaml).map_err(|error| {
+    // As in a scenario: `NO` is Norway, not false.
+    let options = serde_saphyr::options! { strict_booleans: true };
+    serde_saphyr::from_str_with_options(yaml, options).map_err(|error| {
         // The first line says what and where; below it is a copy of the file.
         let message = error.to_string();
         let line = message.lines().next().unwrap_or_default();
@@ -336,6 +338,15 @@ mod tests {
         assert_eq!(policy.file.fallback, "default-scheduler");
         let clamp = |value| policy.file.bounds.clamp(GramsPerKwh::new(value).unwrap()).get();
         assert!((clamp(5_000.0) - 1_000.0).abs() < 1e-9 && (clamp(5.0) - 5.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn no_and_on_are_texts_as_in_a_scenario() {
+        let named = GOOD.replace("name: mine", "name: no");
+        assert_eq!(Loaded::parse(&named, None).unwrap().file.name, "no");
+        // In YAML 1.1 this would be false, and so a zone `NO` in settings.
+        let text = refused(&GOOD.replace("percentile: 25", "percentile: NO"));
+        assert!(text.contains("\"NO\""), "{text}");
     }
 
     #[test]

@@ -446,11 +446,13 @@ mod tests {
     #[test]
     fn what_is_given_wins_over_the_defaults() {
         let text = "decisions: {holding: gate, retryInterval: 10s, defaultMode: observe}\n\
-                    source: {folder: state}\ngrid: {regions: {moon-1: EU-DE}}";
+                    source: {folder: state}\ngrid: {regions: {moon-1: EU-DE, no: NO}}";
         let config = Config::parse("c.yaml", text).unwrap();
         assert_eq!(config.decisions.holding(), carbon_kube_policies::Holding::Gate);
         assert_eq!(config.source, Source::Folder("state".into()));
         assert_eq!(config.grid.regions["moon-1"].as_str(), "EU-DE");
+        // Norway, and a region of that name: not the `false` of YAML 1.1.
+        assert_eq!(config.grid.regions["no"].as_str(), "NO");
     }
 
     #[test]
