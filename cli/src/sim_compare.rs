@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use carbon_kube_sim::comparison;
 use carbon_kube_sim::engine::RunError;
@@ -65,6 +65,11 @@ fn summaries(
         .map_err(|error| Failure::new(format!("can't start threads: {error}")))?;
     let progress = Overall::new(seeds.len() as u64, 0, args.quiet);
     let one = |&seed: &u64| {
+        // A small run ends before the engine looks at the flag: without this, Ctrl-C would be
+        // heard by none of ten thousand of them.
+        if stop.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
         let summary = of_seed(args, text, seed, stop);
         progress.advance();
         summary

@@ -4,6 +4,9 @@
 
 mod support;
 
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
 use support::{TINY, Workplace};
 
 /// The tiny day with pods that depend on the seed.
@@ -61,4 +64,33 @@ fn wrong_options_say_what_is_right() {
     ] {
         insta::assert_snapshot!(format!("{words}\n{}", workplace.run(words).failure()));
     }
+}
+
+#[test]
+fn ctrl_c_keeps_the_seeds_that_are_finished() {
+    let workplace = drawn();
+    // A seed is done in some milliseconds: after two seconds there are many, and never all.
+    let mut child = Command::new(env!("CARGO_BIN_EXE_carbon-kube"))
+        .current_dir(workplace.path())
+        .args(["sim", "compare", "drawn.yaml", "--seeds", "10000", "--jobs", "1"])
+        .args(["--out", "results"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(child.try_wait().unwrap(), None);
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    let output = child.wait_with_output().unwrap();
+    let err = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(130), "{err}");
+    let comparison = workplace.json("results/comparison.json");
+    let seeds = comparison["seeds"].as_array().unwrap().len();
+    assert!(seeds > 0, "{err}");
+    let told = format!("interrupted: {seeds} of 10000 seeds were finished and kept\n");
+    assert!(err.ends_with(&told), "{err}");
+    assert_eq!(comparison["complete"], false);
+    assert_eq!(workplace.names("results"), ["comparison.json", "runs.parquet"]);
+    assert_eq!(workplace.names("."), ["drawn.yaml", "results", "tiny.yaml"]);
 }

@@ -300,3 +300,33 @@ fn ctrl_c_keeps_the_runs_that_were_finished() {
     assert_eq!(summary["runs"].as_array().unwrap().len(), 1);
     assert!(workplace.names("results").iter().all(|name| !name.ends_with(".part")));
 }
+
+#[cfg(feature = "bound")]
+#[test]
+fn the_bound_with_capacity_is_in_table_summary_and_report() {
+    let workplace = Workplace::new();
+    let ended = workplace.run("sim run tiny.yaml --out results --bound");
+    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
+    assert!(ended.out.contains("of what all jobs could save on these nodes"), "{}", ended.out);
+    let summary = workplace.json("results/summary.json");
+    let number = |pointer: &str| summary.pointer(pointer).and_then(|value| value.as_f64());
+    let together = number("/capacityBound/boundGrams").unwrap();
+    let run = number("/runs/1/headroom/runGrams").unwrap();
+    let alone = number("/runs/1/headroom/boundGrams").unwrap();
+    // The same forty jobs: no schedule is below the bound, and room can only be missing.
+    assert_eq!(number("/capacityBound/jobs"), number("/runs/1/headroom/jobs"));
+    let little = 1e-6 * run;
+    assert!(alone <= together + little && together <= run + little, "{alone} {together} {run}");
+    assert_eq!(workplace.run("report results").code, Some(0));
+    assert!(workplace.read("results/report.html").contains("on these nodes"));
+}
+
+#[cfg(not(feature = "bound"))]
+#[test]
+fn a_build_without_the_solver_keeps_the_runs_and_says_so() {
+    let workplace = Workplace::new();
+    let ended = workplace.run("sim run tiny.yaml --out results --bound");
+    let warning = "warning: --bound: this build has no solver: build it with `--features bound`\n";
+    assert_eq!((ended.code, ended.err.as_str()), (Some(0), warning));
+    assert!(workplace.json("results/summary.json").get("capacityBound").is_none());
+}
