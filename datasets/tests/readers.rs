@@ -135,7 +135,16 @@ fn a_disorder_in_time_is_named_with_its_line() {
     );
     check(
         "time,value\n2020-01-01T00:00:00Z,1\n2020-01-01T00:00:01Z,1\n9999-01-01T00:00:00Z,1\n",
-        "trace.csv: line 4: the file would have 251792928001 steps; the most is 42000000",
+        "trace.csv: line 4: the file would have 251792928001 steps; the most is 100000",
+    );
+}
+
+/// Found by fuzzing: three hours became 8.9 million steps, 270 MB of gaps.
+#[test]
+fn a_date_of_another_millennium_is_refused() {
+    check(
+        "time,value\n1010-02-28T23:00Z,1\n2020-02-29T00:00Z,2\n2020-02-29T01:00Z,3\n",
+        "trace.csv: line 4: the file would have 8853483 steps; the most is 100000",
     );
 }
 

@@ -21,6 +21,11 @@ use crate::table::LIMIT_ROWS;
 /// The most steps of one series: 40 years of 30-second values. Beyond it a date is wrong.
 const LIMIT_STEPS: u64 = LIMIT_ROWS as u64;
 
+/// The most steps for each row, beyond the first eleven years of hours: a series of which less than
+/// a thousandth is known has a wrong date.
+const LIMIT_STEPS_PER_ROW: u64 = 1_000;
+const FEW_STEPS: u64 = 100_000;
+
 /// A file that was read.
 pub(super) struct FileRead {
     pub(super) format: Format,
@@ -215,12 +220,13 @@ impl Joined {
         let step = self.step().or(stated).unwrap_or(Span::HOUR);
         let start = first.at;
         let index = |at: Time| ((at - start).millis() / step.millis()) as u64;
-        if index(last.at) >= LIMIT_STEPS {
+        let limit = (self.rows.len() as u64 * LIMIT_STEPS_PER_ROW).clamp(FEW_STEPS, LIMIT_STEPS);
+        if index(last.at) >= limit {
             return Err(ReadError::TooLong {
                 path: path(),
                 line: last.line(),
                 steps: index(last.at).saturating_add(1),
-                limit: LIMIT_STEPS,
+                limit,
             });
         }
         let mut values = vec![None; index(last.at) as usize + 1];
