@@ -311,8 +311,11 @@ pub struct SweepArgs {
     /// Run one part of several only: `0/4` to `3/4` on four machines
     #[arg(long, value_name = "I/N")]
     pub shard: Option<Shard>,
-    /// Put the tables of all shards together
-    #[arg(long, value_name = "FILE", num_args = 1..)]
+    /// Also put the table into an object store, such as `s3://bucket/sweep`; needs the feature `cloud`
+    #[arg(long, value_name = "URL", conflicts_with = "merge", value_parser = store_url)]
+    pub store: Option<String>,
+    /// Put the tables of all shards together: files, or a place in an object store
+    #[arg(long, value_name = "FILE|URL", num_args = 1..)]
     pub merge: Vec<PathBuf>,
     /// Print a Kubernetes Job that runs the sweep, a shard per pod, instead of running it
     #[arg(long, conflicts_with_all = ["merge", "shard", "out"], requires = "image")]
@@ -323,9 +326,12 @@ pub struct SweepArgs {
     /// Container image with `carbon-kube` as its entry point
     #[arg(long, requires = "kubernetes")]
     pub image: Option<String>,
-    /// Persistent volume claim that takes the tables
+    /// Persistent volume claim that takes the tables; with --store, a Secret with credentials
     #[arg(long, default_value = "carbon-kube-sweep", requires = "kubernetes", value_parser = namespace)]
     pub claim: String,
+    /// Service account of the pods, whose identity the object store knows
+    #[arg(long, value_name = "NAME", requires_all = ["kubernetes", "store"], value_parser = namespace)]
+    pub service_account: Option<String>,
     /// Namespace of the Job; if not given, `carbon-kube`
     #[arg(long, value_name = "NS", requires = "kubernetes", value_parser = namespace)]
     pub namespace: Option<String>,
@@ -600,6 +606,14 @@ fn assignment(text: &str) -> Result<(String, String), String> {
 }
 
 /// A name that the API server takes for a namespace (RFC 1123, a label).
+/// A place in an object store; which stores there are is for the build that has them.
+fn store_url(text: &str) -> Result<String, String> {
+    match text.split_once("://") {
+        Some((scheme, place)) if !scheme.is_empty() && !place.is_empty() => Ok(text.to_owned()),
+        _ => Err("name a place such as `s3://bucket/sweep`, `gs://...` or `az://...`".to_owned()),
+    }
+}
+
 fn namespace(text: &str) -> Result<String, String> {
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     let ends = !text.starts_with('-') && !text.ends_with('-');

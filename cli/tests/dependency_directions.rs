@@ -35,12 +35,14 @@ const ALLOWED: [(&str, &[&str]); 8] = [
 ];
 
 /// Heavy or far-reaching crates, and the only ones of ours that may name them.
-const RESERVED: [(&str, &[&str]); 7] = [
+const RESERVED: [(&str, &[&str]); 8] = [
     ("polars", &["carbon-kube-datasets"]),
     ("candle-core", &[]),
     ("kube", &["carbon-kube-extender", "carbon-kube-e2e"]),
     ("axum", &["carbon-kube-telemetry", "carbon-kube-extender"]),
-    ("tokio", &["carbon-kube-telemetry", "carbon-kube-extender", "carbon-kube-e2e"]),
+    // The command line has it for object stores, behind the feature `cloud`.
+    ("tokio", &["carbon-kube-telemetry", "carbon-kube-extender", "carbon-kube-e2e", "carbon-kube"]),
+    ("object_store", &["carbon-kube"]),
     ("clap", &["carbon-kube", "carbon-kube-extender"]),
     ("indicatif", &["carbon-kube"]),
 ];

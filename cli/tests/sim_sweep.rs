@@ -209,3 +209,67 @@ fn what_does_not_travel_is_refused() {
     insta::assert_snapshot!(refused(SWEEP.replace("[lowest-zone]", "[./mine]")));
     insta::assert_snapshot!(refused("{scenario: tiny.yaml}".into()));
 }
+
+#[test]
+fn a_job_with_an_object_store_needs_no_volume() {
+    let workplace = workplace();
+    let ended = workplace.run(
+        "sim sweep sweep.yaml --kubernetes --shards 4 --image x --store s3://bucket/nodes --service-account sweeper",
+    );
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    let (_, job) = ended.out.split_once("---\n").unwrap();
+    let pod = known_to_kubernetes::<Job>(job).spec.unwrap().template.spec.unwrap();
+    assert_eq!(pod.service_account_name.as_deref(), Some("sweeper"));
+    let results = pod.volumes.unwrap().remove(1);
+    assert!(results.empty_dir.is_some() && results.persistent_volume_claim.is_none());
+    insta::assert_snapshot!(format!("{job}{}", ended.err));
+}
+
+#[cfg(feature = "cloud")]
+mod store {
+    use super::*;
+
+    #[test]
+    fn shards_put_their_tables_there_and_merge_takes_them_from_there() {
+        let workplace = workplace();
+        let url = format!("file://{}/store/nodes", workplace.path().display());
+        for shard in 0..3 {
+            let ended = workplace.run(&format!(
+                "sim sweep sweep.yaml --shard {shard}/3 -o part-{shard}.parquet --quiet --store {url}"
+            ));
+            assert_eq!(ended.code, Some(0), "{}", ended.err);
+            assert!(ended.out.ends_with(&format!("stored: {url}/part-{shard}.parquet\n")));
+        }
+        let ended = workplace.run(&format!("sim sweep --merge {url} -o merged.parquet"));
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
+        workplace.run("sim sweep sweep.yaml -o whole.parquet --quiet");
+        assert_eq!(bytes(&workplace, "merged.parquet"), bytes(&workplace, "whole.parquet"));
+    }
+
+    #[test]
+    fn what_is_no_place_is_refused_before_anything_is_run() {
+        let workplace = workplace();
+        let folder = workplace.path().display().to_string();
+        let refused = |words: String| workplace.run(&words).failure().replace(&folder, "HERE");
+        let nothing = refused(format!("sim sweep --merge file://{folder}/none -o m.parquet"));
+        assert!(nothing.contains("there are no tables (*.parquet)"), "{nothing}");
+        let unknown = refused("sim sweep sweep.yaml --store nowhere://bucket/x".into());
+        assert!(unknown.starts_with("exit 2\nerror: nowhere://bucket/x: "), "{unknown}");
+        assert_eq!(workplace.names("."), ["sweep.yaml", "tiny.yaml"]);
+    }
+}
+
+#[cfg(not(feature = "cloud"))]
+#[test]
+fn a_build_without_object_stores_says_so_before_anything_is_run() {
+    let workplace = workplace();
+    for words in [
+        "sim sweep sweep.yaml --store s3://bucket/nodes",
+        "sim sweep --merge s3://bucket/nodes -o merged.parquet",
+    ] {
+        let failure = workplace.run(words).failure();
+        let expected = "exit 2\nerror: s3://bucket/nodes: this build reaches no object store\n";
+        assert!(failure.starts_with(expected), "{failure}");
+    }
+    assert_eq!(workplace.names("."), ["sweep.yaml", "tiny.yaml"]);
+}

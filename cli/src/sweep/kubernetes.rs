@@ -1,7 +1,8 @@
 //! `--kubernetes`: a ConfigMap with the sweep and an Indexed Job with a shard per pod.
 //!
 //! Each pod writes its table and its journal to a volume claim. A pod that is evicted comes again
-//! with the same index, finds the journal and goes on.
+//! with the same index, finds the journal and goes on. With `--store` the table goes to an object
+//! store instead, and the journal stays in the pod: one that is evicted does its shard again.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -33,10 +34,16 @@ pub(super) fn print(args: &SweepArgs, image: &str, sweep: &Sweep) -> Result<Exit
     if !args.quiet {
         let name = name(&sweep.path);
         let (claim, shards) = (&args.claim, args.shards);
-        output::remark(&format!(
-            "the claim `{claim}` has to exist, writable by all {shards} pods; merge its \
-             {name}-*.parquet with `carbon-kube sim sweep --merge`"
-        ));
+        output::remark(&match &args.store {
+            None => format!(
+                "the claim `{claim}` has to exist, writable by all {shards} pods; merge its \
+                 {name}-*.parquet with `carbon-kube sim sweep --merge`"
+            ),
+            Some(url) => format!(
+                "the pods need an identity that may write to {url}: the service account, or \
+                 variables in a Secret `{claim}`; merge with `carbon-kube sim sweep --merge {url}`"
+            ),
+        });
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -128,7 +135,24 @@ fn pod(args: &SweepArgs, image: &str, name: &str) -> Value {
     // Kubernetes sets the variable in each pod of an Indexed Job, and replaces it here.
     let index = "$(JOB_COMPLETION_INDEX)";
     let shards = args.shards;
-    json!({
+    let mut words = vec![
+        "sim".to_owned(),
+        "sweep".to_owned(),
+        format!("{INPUT}/sweep.yaml"),
+        "--shard".to_owned(),
+        format!("{index}/{shards}"),
+        "--out".to_owned(),
+        format!("{RESULTS}/{name}-{index}-of-{shards}.parquet"),
+        "--jobs".to_owned(),
+        "1".to_owned(),
+    ];
+    let mut results = json!({ "persistentVolumeClaim": { "claimName": args.claim } });
+    if let Some(url) = &args.store {
+        words.extend(["--store".to_owned(), url.clone()]);
+        results = json!({ "emptyDir": {} });
+    }
+    results["name"] = json!("results");
+    let mut pod = json!({
         // What `backoffLimitPerIndex` asks for.
         "restartPolicy": "Never",
         "automountServiceAccountToken": false,
@@ -141,12 +165,7 @@ fn pod(args: &SweepArgs, image: &str, name: &str) -> Value {
         "containers": [{
             "name": "sweep",
             "image": image,
-            "args": [
-                "sim", "sweep", format!("{INPUT}/sweep.yaml"),
-                "--shard", format!("{index}/{shards}"),
-                "--out", format!("{RESULTS}/{name}-{index}-of-{shards}.parquet"),
-                "--jobs", "1",
-            ],
+            "args": words,
             "resources": {
                 "requests": { "cpu": "1", "memory": "1Gi" },
                 "limits": { "memory": "4Gi" },
@@ -163,7 +182,16 @@ fn pod(args: &SweepArgs, image: &str, name: &str) -> Value {
         }],
         "volumes": [
             { "name": "sweep", "configMap": { "name": name } },
-            { "name": "results", "persistentVolumeClaim": { "claimName": args.claim } },
+            results,
         ],
-    })
+    });
+    if args.store.is_some() {
+        // Who has an identity for pods needs no Secret.
+        let secret = json!({ "name": args.claim, "optional": true });
+        pod["containers"][0]["envFrom"] = json!([{ "secretRef": secret }]);
+    }
+    if let Some(account) = &args.service_account {
+        pod["serviceAccountName"] = json!(account);
+    }
+    pod
 }

@@ -3,6 +3,11 @@
 mod kubernetes;
 mod merge;
 mod run;
+#[cfg(not(feature = "cloud"))]
+#[path = "no_store.rs"]
+mod store;
+#[cfg(feature = "cloud")]
+mod store;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

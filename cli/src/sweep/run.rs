@@ -12,6 +12,7 @@ use carbon_kube_sim::engine::RunError;
 use carbon_kube_sim::sweep::{self, Cell, Column, Journal, Row, Shard, Stamp, SweepError};
 use rayon::prelude::*;
 
+use super::store::Store;
 use super::{Sweep, sweep_failure};
 use crate::args::SweepArgs;
 use crate::failure::{CHECK_FAILED, Failure, INTERRUPTED};
@@ -27,6 +28,7 @@ pub(super) fn run(args: &SweepArgs, sweep: &Sweep) -> Result<ExitCode, Failure> 
     let shard = args.shard.unwrap_or(Shard::WHOLE);
     let out = args.out.clone().unwrap_or_else(|| default_out(&sweep.path, shard));
     let stamp = Stamp { sweep: sweep.digest()?, shard };
+    let store = args.store.as_deref().map(Store::open).transpose()?;
     let columns = sweep::columns(sweep.plan.axes());
     let mut journal = open(&out, &stamp)?;
     let cells: Vec<u64> = (0..sweep.plan.cells()).filter(|&cell| shard.has(cell)).collect();
@@ -57,6 +59,9 @@ pub(super) fn run(args: &SweepArgs, sweep: &Sweep) -> Result<ExitCode, Failure> 
     }
     let rows = write(&out, &columns, &stamp, &cells, &mut journal)?;
     output::print(&format!("{}: {rows} rows\n", out.display()))?;
+    if let Some(store) = store {
+        output::print(&format!("stored: {}\n", store.put(&out)?))?;
+    }
     Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(CHECK_FAILED) })
 }
 
