@@ -299,6 +299,17 @@ fn a_stored_trace_reads_back_as_the_same_pods() {
     }
 }
 
+/// Found by fuzzing: three billion cores have more memory, at 4 GiB each, than our own table takes.
+#[test]
+fn an_absurd_pod_reads_back_as_well() {
+    let (pods, _) = all("arrival_time,length,cpus\n3.0,0.08,57\n12.5,19.5,2888411319\n");
+    assert_eq!(pods[1].memory, Bytes(1 << 53));
+    let mut writer = stored::Writer::new(Vec::new(), false, &[]).unwrap();
+    pods.iter().for_each(|pod| writer.pod(pod).unwrap());
+    let text = String::from_utf8(writer.into_inner()).unwrap();
+    assert_eq!(all(&text).0, pods);
+}
+
 /// Ten jobs, one each day.
 fn daily() -> String {
     (0..10)

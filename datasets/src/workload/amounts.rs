@@ -71,15 +71,18 @@ pub(super) fn memory(
     whole(value * unit).map(Bytes).ok_or_else(|| row.wrong(column, "is more than any node has"))
 }
 
-/// So much memory per requested core.
+/// Amounts are below this, 8 PiB: an `f64` holds them exactly, and no node has so much.
+const LIMIT: u64 = 1 << 53;
+
+/// So much memory per requested core, of absurd numbers of cores the most that a reader makes.
 pub(super) fn per_core(cpu: MilliCpu, memory: Bytes) -> Bytes {
     let bytes = u128::from(cpu.0) * u128::from(memory.0) / 1_000;
-    Bytes(u64::try_from(bytes).unwrap_or(u64::MAX))
+    Bytes(u64::try_from(bytes).unwrap_or(LIMIT).min(LIMIT))
 }
 
-/// A whole amount below 2^53, which an `f64` still holds exactly.
+/// A whole amount below the limit.
 fn whole(value: f64) -> Option<u64> {
-    (value < 9_007_199_254_740_992.0).then(|| value.round() as u64)
+    (value < LIMIT as f64).then(|| value.round() as u64)
 }
 
 /// An amount of memory in a sentence: whole GiB where it is such.
