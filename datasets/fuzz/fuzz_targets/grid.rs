@@ -59,7 +59,7 @@ fn request(format: Option<Format>, options: u8) -> Request {
 
 fn named(error: &ReadError) {
     let message = error.to_string();
-    assert!(message.starts_with("fuzz: "), "{message}");
+    assert!(message.starts_with(NAME), "{message}");
     let _ = error.hint();
 }
 
