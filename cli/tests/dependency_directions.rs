@@ -7,11 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// Of ours, what each crate may depend on. Dev-dependencies are exempt.
-const ALLOWED: [(&str, &[&str]); 8] = [
+const ALLOWED: [(&str, &[&str]); 9] = [
     ("carbon-kube-core", &[]),
     ("carbon-kube-policies", &["carbon-kube-core"]),
     ("carbon-kube-datasets", &["carbon-kube-core"]),
     ("carbon-kube-sim", &["carbon-kube-core", "carbon-kube-policies", "carbon-kube-datasets"]),
+    (
+        "carbon-kube-trainer",
+        &["carbon-kube-core", "carbon-kube-policies", "carbon-kube-datasets", "carbon-kube-sim"],
+    ),
     ("carbon-kube-telemetry", &["carbon-kube-core"]),
     (
         "carbon-kube-extender",
@@ -19,7 +23,13 @@ const ALLOWED: [(&str, &[&str]); 8] = [
     ),
     (
         "carbon-kube",
-        &["carbon-kube-core", "carbon-kube-policies", "carbon-kube-datasets", "carbon-kube-sim"],
+        &[
+            "carbon-kube-core",
+            "carbon-kube-policies",
+            "carbon-kube-datasets",
+            "carbon-kube-sim",
+            "carbon-kube-trainer",
+        ],
     ),
     (
         "carbon-kube-e2e",

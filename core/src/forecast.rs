@@ -16,6 +16,7 @@ use rand::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 use rand_pcg::Pcg64;
 
+use crate::forecaster::{HourlyForecast, Learned};
 use crate::intensity::IntensitySeries;
 use crate::seed;
 use crate::time::{Span, Time};
@@ -47,6 +48,17 @@ impl<'a> History<'a> {
         self.series.at(self.now).ok()
     }
 
+    /// The last `hours` hours up to the one that `now` is in, oldest first: means of full hours, and
+    /// for the last, unfinished one the value in force. `None` is a gap or before the trace.
+    pub fn by_hour(&self, hours: u32) -> impl Iterator<Item = Option<f64>> + '_ {
+        let end = self.now.floor(Span::HOUR);
+        let full = (1..i64::from(hours)).rev().map(move |back| {
+            let from = end - Span::HOUR * back;
+            self.series.mean(from, from + Span::HOUR).ok().map(GramsPerKwh::get)
+        });
+        full.chain(std::iter::once_with(|| self.latest().map(GramsPerKwh::get)))
+    }
+
     /// Hourly means of the last `hours` full hours, oldest first, without those that are unknown.
     /// The same whatever the step of the trace.
     pub fn hourly(&self, hours: u32) -> impl Iterator<Item = f64> + '_ {
@@ -63,6 +75,12 @@ pub trait Outlook {
     /// The expected integral over `[from, to)` in g/kWh x hours; `None` where nothing is expected
     /// (beyond the horizon, or the past it needs is missing).
     fn integral_hours(&self, from: Time, to: Time) -> Option<f64>;
+
+    /// The width of the forecast's interval, integrated over `[from, to)` in g/kWh x hours; `None`
+    /// where the forecast has none.
+    fn interval_hours(&self, _from: Time, _to: Time) -> Option<f64> {
+        None
+    }
 }
 
 /// How a forecast is made. Each model uses only what is known at its instant, but for
@@ -99,6 +117,8 @@ pub enum ForecastModel {
     Recorded(Arc<RecordedForecasts>),
     /// One forecast of the whole trace, whoever made it: what is expected never changes.
     Stated(Arc<StatedForecast>),
+    /// A model that was trained before, run on the past of each instant.
+    Learned(Learned),
 }
 
 /// Forecasts as they were issued: for each instant of issue, the expected values that follow.
@@ -176,6 +196,8 @@ pub struct View<'a> {
     now: Time,
     /// Error in g/kWh of each hour after the hour of `now`; empty for models without noise.
     errors: Vec<f64>,
+    /// What a learned model has issued at `now`.
+    issued: Option<HourlyForecast>,
 }
 
 /// Hours of noise that are drawn at most: two weeks of horizon.
@@ -201,7 +223,13 @@ impl ForecastModel {
             Self::NoisyIndependent { error } => independent_errors(series, now, seed, hours, error),
             _ => Vec::new(),
         };
-        View { model: self, series, now, errors }
+        let issued = match self {
+            Self::Learned(Learned(model)) => {
+                model.issue(&series.label().zone, &History::new(series, now))
+            }
+            _ => None,
+        };
+        View { model: self, series, now, errors, issued }
     }
 }
 
@@ -262,6 +290,7 @@ impl Outlook for View<'_> {
             ForecastModel::Seasonal { period } => self.seasonal(from, to, *period),
             ForecastModel::Recorded(issued) => issued.integral_hours(self.now, from, to),
             ForecastModel::Stated(stated) => stated.integral_hours(from, to),
+            ForecastModel::Learned(_) => self.issued.as_ref()?.integral_hours(from, to),
             ForecastModel::Noisy
             | ForecastModel::NoisyAr { .. }
             | ForecastModel::NoisyIndependent { .. } => {
@@ -270,6 +299,10 @@ impl Outlook for View<'_> {
                 Some((truth + error).max(0.0))
             }
         }
+    }
+
+    fn interval_hours(&self, from: Time, to: Time) -> Option<f64> {
+        self.issued.as_ref()?.interval_hours(from, to)
     }
 }
 

@@ -9,6 +9,7 @@ mod compiled_in;
 pub mod documents;
 pub mod embodied;
 pub mod forecast;
+pub mod forecaster;
 pub mod intensity;
 pub mod mix;
 pub mod power;

@@ -20,6 +20,7 @@
 pub mod bundled;
 pub mod damage;
 mod error;
+pub mod generation;
 mod instant;
 pub mod intensity;
 mod json;

@@ -245,9 +245,15 @@ pub fn config_map(policy: &Loaded, yaml: &str, namespace: &str) -> Value {
 /// The checksum of `policy.yaml` in a file of checksums, as `sha256sum` writes it.
 #[must_use]
 pub fn promised_sha256(checksums: &str) -> Option<&str> {
+    promised_sha256_of(checksums, POLICY.1)
+}
+
+/// The checksum of a file in a file of checksums, as `sha256sum` writes it.
+#[must_use]
+pub fn promised_sha256_of<'a>(checksums: &'a str, file: &str) -> Option<&'a str> {
     checksums.lines().find_map(|line| {
         let (sum, name) = line.split_once(char::is_whitespace)?;
-        (name.trim_start_matches([' ', '*']).trim_end() == POLICY.1).then_some(sum)
+        (name.trim_start_matches([' ', '*']).trim_end() == file).then_some(sum)
     })
 }
 

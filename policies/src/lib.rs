@@ -14,6 +14,7 @@ pub mod baselines;
 pub mod cycle;
 pub mod decision;
 pub mod file;
+pub mod forecast;
 pub mod library;
 pub mod policy;
 mod ranges;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::baselines::{
     AllWait, Cap, CarbonTime, Carbonscaler, DefaultScheduler, DoubleThreshold, Ecovisor, HourTable,
     KMin, LowestPriceZone, LowestSlot, LowestWindow, LowestZone, MostAvailableZone, OneMin, Pcaps,
-    Percentile, PercentileLowestZone, RoundRobinZone, Threshold, Timeshift, WaitAwhile,
+    Percentile, PercentileLowestZone, Plan, RoundRobinZone, Threshold, Timeshift, WaitAwhile,
 };
 use crate::policy::Policy;
 
@@ -80,6 +80,7 @@ policies! {
     "round-robin-zone" RoundRobinZone,
     "lowest-slot" LowestSlot,
     "lowest-window" LowestWindow,
+    "plan" Plan,
     "carbon-time" CarbonTime,
     "wait-awhile" WaitAwhile,
     "ecovisor" Ecovisor,

@@ -1,0 +1,248 @@
+//! Forecasts on a past that is short, broken or made up, and files that are wrong.
+
+#![allow(clippy::unwrap_used, reason = "test code")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use carbon_kube_core::forecast::History;
+use carbon_kube_core::forecaster::Forecaster as _;
+use carbon_kube_core::intensity::{IntensitySeries, Label, Provenance, Scope, Signal};
+use carbon_kube_core::{Span, Time, Zone};
+use carbon_kube_policies::file::sha256;
+use carbon_kube_policies::forecast::chain::{Model, Origin};
+use carbon_kube_policies::forecast::file::{self, ForecastFile, Loaded, ModelCard, Range};
+use carbon_kube_policies::forecast::{
+    Features, Forecaster, HORIZON_HOURS, Linear, PAST_HOURS, PROBABILITIES, Past, Weather,
+};
+use proptest::prelude::*;
+
+/// A model that says what its inputs say: each has a weight of a little, so that anything that can
+/// reach a forecast does.
+fn model(features: Features, level: Option<f32>) -> Model {
+    let weights = vec![1.0 / features.count() as f32; HORIZON_HOURS * features.count()];
+    let errors = [-0.2, -0.1, -0.05, 0.0, 0.05, 0.1, 0.2].repeat(HORIZON_HOURS);
+    let constants = vec![0.1; HORIZON_HOURS];
+    Model { linear: Linear::new(features, weights, constants, errors).unwrap(), level }
+}
+
+fn zone() -> Zone {
+    "US-CA".parse().unwrap()
+}
+
+fn forecaster() -> Forecaster {
+    let own =
+        vec![model(Features::ZONE_WITH_WEATHER, Some(200.0)), model(Features::ZONE, Some(200.0))];
+    Forecaster {
+        zones: BTreeMap::from([(zone(), own)]),
+        general: Some(model(Features::GENERAL, None)),
+        ..Forecaster::default()
+    }
+}
+
+/// 1 March 2021, 00:00 UTC.
+fn now() -> Time {
+    "2021-03-01".parse().unwrap()
+}
+
+fn weather(from_days: i64, hours: usize) -> Arc<Weather> {
+    let hour = [Some(6.0), Some(10.0), Some(200.0)];
+    Arc::new(Weather::new(now() - Span::DAY * from_days, vec![hour; hours]))
+}
+
+/// A day that repeats, of so many hours of past.
+fn past(hours: usize) -> Vec<Option<f64>> {
+    (0..hours).map(|hour| Some(200.0 + 50.0 * (hour as f64 * 0.26).sin())).collect()
+}
+
+fn origins(forecaster: &Forecaster, past: Vec<Option<f64>>) -> Option<(Origin, Origin)> {
+    let forecast = forecaster.forecast(&zone(), &Past::new(now(), past))?;
+    for hour in &forecast.hours {
+        let ordered = hour.quantiles.windows(2).all(|pair| pair[0] <= pair[1]);
+        assert!(hour.value.is_finite() && hour.value >= 0.0 && ordered, "{hour:?}");
+    }
+    assert_eq!(forecast.hours.len(), HORIZON_HOURS + 1);
+    Some((forecast.hours[1].origin, forecast.weakest()))
+}
+
+#[test]
+fn each_hour_is_by_the_best_model_that_has_what_it_needs_and_says_which() {
+    let mut forecaster = forecaster();
+    let full = || past(PAST_HOURS);
+    assert_eq!(origins(&forecaster, full()), Some((Origin::Zone, Origin::Zone)));
+    forecaster.weather.insert(zone(), weather(8, 24 * 13));
+    let best = Origin::ZoneWithWeather;
+    assert_eq!(origins(&forecaster, full()), Some((best, best)));
+    // The weather forecast ends after two days; the rest is by the model without.
+    forecaster.weather.insert(zone(), weather(8, 24 * 10));
+    assert_eq!(origins(&forecaster, full()), Some((best, Origin::Zone)));
+    // Two days of history are enough for the general model.
+    assert_eq!(origins(&forecaster, past(48)), Some((Origin::General, Origin::General)));
+    let typical = Origin::TypicalHour;
+    assert_eq!(origins(&forecaster, past(47)), Some((typical, typical)));
+    assert_eq!(origins(&forecaster, past(1)), Some((typical, typical)));
+    assert_eq!(origins(&forecaster, vec![]), None);
+    assert_eq!(origins(&forecaster, vec![None; 300]), None);
+}
+
+#[test]
+fn a_broken_past_makes_a_weaker_forecast_and_never_a_wrong_one() {
+    let forecaster = forecaster();
+    let broken = |change: &dyn Fn(&mut [Option<f64>])| {
+        let mut hours = past(PAST_HOURS);
+        change(&mut hours);
+        origins(&forecaster, hours).unwrap().1
+    };
+    assert_eq!(broken(&|hours| hours[PAST_HOURS - 9..PAST_HOURS - 3].fill(None)), Origin::Zone);
+    assert_eq!(broken(&|hours| hours[PAST_HOURS - 100] = Some(5_000.0)), Origin::Zone, "a spike");
+    let long_gap = broken(&|hours| hours[100..140].fill(None));
+    assert_eq!(long_gap, Origin::General, "the last two days are whole");
+    let stuck = broken(&|hours| hours[PAST_HOURS - 20..].fill(Some(200.0)));
+    assert_eq!(stuck, Origin::TypicalHour);
+    let absurd = broken(&|hours| hours[PAST_HOURS - 1] = Some(f64::NAN));
+    assert_eq!(absurd, Origin::TypicalHour, "the present is not known");
+}
+
+fn series(step: Span, values: Vec<f64>) -> IntensitySeries {
+    let label = Label {
+        zone: zone(),
+        area: "test".into(),
+        signal: Signal::Average,
+        scope: Scope::Direct,
+        factor_set: "local".into(),
+        provenance: Provenance::Measured,
+        source: "test".into(),
+    };
+    IntensitySeries::new(label, now(), step, values.into_iter().map(Some)).unwrap()
+}
+
+#[test]
+fn an_hourly_and_a_5_minute_trace_of_the_same_hours_give_the_same_forecast() {
+    let hours: Vec<f64> = past(PAST_HOURS + 24).into_iter().flatten().collect();
+    let fine = hours.iter().flat_map(|&value| [value; 12]).collect();
+    let at = now() + Span::HOUR * (PAST_HOURS as i64 + 3);
+    let issue =
+        |series: &IntensitySeries| forecaster().issue(&zone(), &History::new(series, at)).unwrap();
+    let (coarse, fine) = (series(Span::HOUR, hours), series(Span::MINUTE * 5, fine));
+    assert_eq!(issue(&coarse), issue(&fine));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// No look-ahead: the future becomes garbage, and the forecast stays as it is.
+    #[test]
+    fn a_future_of_garbage_changes_no_forecast(
+        garbage in prop::collection::vec(0.0..9_999.0f64, 200),
+        known in PAST_HOURS..PAST_HOURS + 40,
+    ) {
+        let honest: Vec<f64> = past(PAST_HOURS + 200).into_iter().flatten().collect();
+        let mut other = honest.clone();
+        let future = other.len() - known - 1;
+        other[known + 1..].copy_from_slice(&garbage[..future]);
+        let at = now() + Span::HOUR * known as i64;
+        let issue = |values| {
+            let series = series(Span::HOUR, values);
+            forecaster().issue(&zone(), &History::new(&series, at)).unwrap()
+        };
+        prop_assert_eq!(issue(honest), issue(other));
+    }
+
+    /// Whatever the feed sends, a forecast is finite, not negative, and of a known origin.
+    #[test]
+    fn no_past_makes_a_forecast_absurd(
+        hours in prop::collection::vec(
+            prop_oneof![
+                Just(None), Just(Some(f64::NAN)), Just(Some(0.0)), Just(Some(-3.0)),
+                (0.0..1e6f64).prop_map(Some), Just(Some(f64::INFINITY)),
+            ],
+            0..400,
+        ),
+    ) {
+        let _ = origins(&forecaster(), hours);
+    }
+}
+
+/// A file of the general model and one of a zone.
+fn written() -> (ForecastFile, Vec<u8>) {
+    let range = || Range { from: "2020-01-01".parse().unwrap(), to: "2021-01-01".parse().unwrap() };
+    let card = |name: &str, zone: Option<Zone>, features, level_grams_per_kwh| ModelCard {
+        name: name.into(),
+        zone,
+        features,
+        level_grams_per_kwh,
+        training: range(),
+        validation: range(),
+        validation_mae_grams_per_kwh: 20.0,
+        data: vec!["test".into()],
+    };
+    let models = BTreeMap::from([
+        ("US-CA".to_owned(), model(Features::ZONE, Some(200.0)).linear),
+        ("general".to_owned(), model(Features::GENERAL, None).linear),
+    ]);
+    let weights = file::weights(&models).unwrap();
+    let file = ForecastFile {
+        version: 1,
+        name: "test".into(),
+        description: String::new(),
+        horizon_hours: HORIZON_HOURS,
+        probabilities: PROBABILITIES.to_vec(),
+        weights_sha256: sha256(&weights),
+        code_version: String::new(),
+        command: String::new(),
+        models: vec![
+            card("US-CA", Some(zone()), Features::ZONE, Some(200.0)),
+            card("general", None, Features::GENERAL, None),
+        ],
+    };
+    (file, weights)
+}
+
+#[test]
+fn a_file_is_read_as_it_was_written() {
+    let (file, weights) = written();
+    let yaml = file::yaml(&file);
+    let loaded = Loaded::parse(&yaml, &weights, Some(&sha256(yaml.as_bytes()))).unwrap();
+    assert_eq!(loaded.file, file);
+    assert_eq!(loaded.forecaster.zones[&zone()], [model(Features::ZONE, Some(200.0))]);
+    assert_eq!(loaded.forecaster.general, Some(model(Features::GENERAL, None)));
+}
+
+#[test]
+fn a_wrong_file_is_refused_and_says_why() {
+    let (file, weights) = written();
+    let refused = |change: &dyn Fn(&mut ForecastFile)| {
+        let mut file = file.clone();
+        change(&mut file);
+        Loaded::parse(&file::yaml(&file), &weights, None).unwrap_err().to_string()
+    };
+    for (problem, change) in [
+        ("version 2", &(|f: &mut ForecastFile| f.version = 2) as &dyn Fn(&mut ForecastFile)),
+        ("checksum", &|f| f.weights_sha256 = "0".repeat(64)),
+        ("expected 96 hours", &|f| f.horizon_hours = 48),
+        ("`US-CA` is there twice", &|f| f.models[1].name = "US-CA".into()),
+        ("expected 9024", &|f| f.models[0].features.lags = 25),
+        ("`lags` and `meanHours`", &|f| f.models[0].features.lags = 0),
+        ("a level above 0", &|f| f.models[0].level_grams_per_kwh = Some(0.0)),
+        ("a level above 0", &|f| f.models[0].level_grams_per_kwh = None),
+        ("a level above 0", &|f| f.models[1].level_grams_per_kwh = Some(9.0)),
+        ("nowhere", &|f| f.models[0].name = "nowhere".into()),
+    ] {
+        let message = refused(change);
+        assert!(message.contains(problem), "{problem}: {message}");
+    }
+    let yaml = file::yaml(&file);
+    let parse = |weights: &[u8], sum: Option<&str>| {
+        let mut file = file.clone();
+        file.weights_sha256 = sha256(weights);
+        Loaded::parse(&file::yaml(&file), weights, sum).unwrap_err().to_string()
+    };
+    assert!(parse(&weights[..100], None).contains("forecast.safetensors: "));
+    assert!(parse(&weights, Some(&sha256(yaml.as_bytes())[..8])).contains("checksum"));
+    // The last number of the file becomes NaN: it is a weight of `general`.
+    let mut nan = weights.clone();
+    let end = nan.len();
+    nan[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    assert!(parse(&nan, None).contains("is not finite"), "{}", parse(&nan, None));
+    assert!(Loaded::parse("{", &weights, None).is_err());
+}

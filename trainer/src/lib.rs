@@ -1,0 +1,3 @@
+//! Training. What is trained here runs in `carbon-kube-policies`, which links none of this.
+
+pub mod forecast;
