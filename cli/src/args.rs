@@ -14,6 +14,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::datasets::import::ImportFormat;
+use crate::forecast::args::ForecastCommand;
 
 /// Simulate carbon-aware scheduling policies for Kubernetes on real grid history.
 #[derive(Debug, Parser)]
@@ -55,6 +56,11 @@ pub enum Command {
     Datasets {
         #[command(subcommand)]
         command: DatasetsCommand,
+    },
+    /// Forecasts of carbon intensity: train, judge, print, draw
+    Forecast {
+        #[command(subcommand)]
+        command: ForecastCommand,
     },
     /// Print a completion script for a shell
     #[command(
@@ -605,7 +611,6 @@ fn assignment(text: &str) -> Result<(String, String), String> {
         .ok_or_else(|| format!("`{text}` is not PATH=VALUE, such as `spec.seed=9`"))
 }
 
-/// A name that the API server takes for a namespace (RFC 1123, a label).
 /// A place in an object store; which stores there are is for the build that has them.
 fn store_url(text: &str) -> Result<String, String> {
     match text.split_once("://") {
@@ -614,7 +619,8 @@ fn store_url(text: &str) -> Result<String, String> {
     }
 }
 
-fn namespace(text: &str) -> Result<String, String> {
+/// A name that the API server takes for a namespace (RFC 1123, a label).
+pub fn namespace(text: &str) -> Result<String, String> {
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     let ends = !text.starts_with('-') && !text.ends_with('-');
     if (1..=63).contains(&text.len()) && text.bytes().all(inner) && ends {

@@ -4,6 +4,7 @@ mod args;
 mod completions;
 mod datasets;
 mod failure;
+mod forecast;
 mod interrupt;
 mod output;
 mod policy;
@@ -55,6 +56,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Datasets { command: DatasetsCommand::FitTypicalYear(args) } => {
             datasets::fit_typical_year::run(&args)
         }
+        Command::Forecast { command } => forecast::run(&command),
         Command::Completions { shell } => completions::run(shell),
     }
 }

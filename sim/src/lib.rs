@@ -15,6 +15,7 @@ pub mod comparison;
 pub mod engine;
 pub mod ensemble;
 pub mod event;
+pub mod forecast;
 mod gpus;
 mod meter;
 mod nodes;

@@ -5,7 +5,7 @@ mod describe;
 pub mod fit_typical_year;
 pub mod import;
 pub mod list;
-mod request;
+pub mod request;
 pub mod stats;
 pub mod written;
 
@@ -14,7 +14,7 @@ use carbon_kube_datasets::ReadError;
 
 use crate::failure::Failure;
 
-fn read_failure(error: ReadError) -> Failure {
+pub fn read_failure(error: ReadError) -> Failure {
     let hint = error.hint();
     Failure::new(error.to_string()).maybe_hint(hint)
 }

@@ -2,6 +2,7 @@
 //! only the data can tell.
 
 mod intensity;
+mod learned;
 mod machines;
 mod pods;
 mod prices;
@@ -48,7 +49,7 @@ pub fn build(parsed: &Parsed, base_dir: &Path) -> Result<World, Vec<Diagnostic>>
     };
     let intensity::Read { zones, forecasts } =
         intensity::read(&spec.grid, &covered, base_dir, &mut report);
-    let forecast = forecast(spec, forecasts, &mut report);
+    let forecast = forecast(spec, forecasts, base_dir, &mut report);
     if report.has_errors() {
         return Err(report.into_sorted());
     }
@@ -91,8 +92,13 @@ fn tail(pods: &[Pod], end: Time) -> Span {
     Span::from_millis(millis).min(LONGEST_TAIL)
 }
 
-fn forecast(spec: &Spec, recorded: RecordedForecasts, report: &mut Report<'_>) -> ForecastModel {
-    let Forecast { kind, period, error, correlation } = &spec.forecast;
+fn forecast(
+    spec: &Spec,
+    recorded: RecordedForecasts,
+    base_dir: &Path,
+    report: &mut Report<'_>,
+) -> ForecastModel {
+    let Forecast { kind, period, error, correlation, .. } = &spec.forecast;
     // Parsing has filled in the numbers that the kind uses.
     match kind {
         ForecastKind::Perfect => ForecastModel::Perfect,
@@ -108,6 +114,7 @@ fn forecast(spec: &Spec, recorded: RecordedForecasts, report: &mut Report<'_>) -
             correlation: correlation.unwrap_or_default(),
         },
         ForecastKind::Recorded => issued(spec, recorded, report),
+        ForecastKind::Model => learned::read(&spec.forecast, base_dir, report),
     }
 }
 

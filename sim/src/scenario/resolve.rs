@@ -4,6 +4,7 @@
 use carbon_kube_core::zone::nearest_name;
 use carbon_kube_core::{Span, Time, power};
 use carbon_kube_policies::cycle::SCHEDULER_RETRY;
+use carbon_kube_policies::forecast::library;
 
 use super::cluster;
 use super::diagnostic::{Code, Report};
@@ -216,6 +217,9 @@ fn fill_forecast(forecast: &mut Forecast) {
         }
         ForecastKind::NoisyIndependent => {
             forecast.error.get_or_insert(0.05);
+        }
+        ForecastKind::Model => {
+            forecast.file.get_or_insert_with(|| library::DEFAULT.to_owned());
         }
         ForecastKind::Perfect | ForecastKind::Persistence | ForecastKind::Recorded => {}
     }

@@ -11,6 +11,8 @@ mod service;
 mod template;
 mod workload;
 
+use std::collections::BTreeMap;
+
 use carbon_kube_policies::Settings;
 use carbon_kube_policies::baselines::DefaultScheduler;
 use schemars::JsonSchema;
@@ -277,6 +279,15 @@ pub struct Forecast {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 0.999_999))]
     pub correlation: Option<f64>,
+    /// The trained model of `model`: the name of a shipped one, or a folder that `carbon-kube
+    /// forecast train` wrote, relative to the scenario file. Default `forecast-open-v1`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// Weather forecasts for `model` by zone: paths of hourly files (Open-Meteo, or region means of
+    /// GFS), relative to the scenario file. A zone without one is forecast from its past alone. Where
+    /// the files hold observed weather, so does the forecast, and a saving is too good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weather: Option<BTreeMap<String, String>>,
 }
 
 /// A model of the future.
@@ -298,6 +309,8 @@ pub enum ForecastKind {
     /// Forecasts as they were issued at the time, for a scenario of one zone. They come with the
     /// bundled marginal series of `US-CA`, and with files of SGIP, WattTime and Electricity Maps.
     Recorded,
+    /// A trained model that sees the past and nothing else; planned anew at each new value.
+    Model,
 }
 
 /// How emissions and money are counted.

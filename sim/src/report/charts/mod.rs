@@ -6,7 +6,8 @@
 //! | `emissions.svg` | emissions over time, and what was saved against the reference |
 //! | `delay.svg` | how many jobs waited how long |
 //!
-//! [`series`] draws a single intensity series, for `datasets stats`.
+//! [`series`] draws a single intensity series, for `datasets stats`; [`forecast`] a forecast, for
+//! `forecast plot`.
 //!
 //! A policy has the same colour in all of them: the palette of Okabe and Ito, which people with
 //! any colour vision can tell apart, black for the reference, dashes when it is used up.
@@ -15,6 +16,7 @@ pub(super) mod axis;
 pub(super) mod canvas;
 mod delay;
 mod emissions;
+mod forecast;
 mod intensity_and_power;
 mod series;
 
@@ -52,6 +54,7 @@ pub fn all(
     pictures.into_iter().map(named).collect()
 }
 
+pub use self::forecast::draw as forecast;
 pub use self::series::draw as series;
 
 const WIDTH: f64 = 1_200.0;

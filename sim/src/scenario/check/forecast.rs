@@ -10,10 +10,13 @@ pub(super) fn check(spec: &Spec, report: &mut Report<'_>) {
     let noisy = forecast.kind == ForecastKind::Noisy;
     let any_noise = noisy || forecast.kind == ForecastKind::NoisyIndependent;
     let seasonal = forecast.kind == ForecastKind::Seasonal;
+    let model = forecast.kind == ForecastKind::Model;
     for (key, given, used, of) in [
         ("period", forecast.period.is_some(), seasonal, "`seasonal`"),
         ("error", forecast.error.is_some(), any_noise, "`noisy` and `noisy-independent`"),
         ("correlation", forecast.correlation.is_some(), noisy, "`noisy`"),
+        ("file", forecast.file.is_some(), model, "`model`"),
+        ("weather", forecast.weather.is_some(), model, "`model`"),
     ] {
         if given && !used {
             let message = format!("this key is for {of} only");
