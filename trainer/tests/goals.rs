@@ -52,7 +52,7 @@ fn share(zone: &ZoneHours, test: u32) -> f64 {
     let day = accuracy::by_day(&issues)[0];
     assert!((70.0..95.0).contains(&day.coverage80_percent), "{}: {day:?}", zone.zone);
     let jobs = planning::jobs(1, 3_000, from, zone.end() - Span::DAY * 2);
-    let outlooks = planning::outlooks(&issues);
+    let outlooks = planning::outlooks(&issues, Span::ZERO);
     planning::saving(&Plan::default(), zone, &outlooks, &jobs).unwrap().share_percent
 }
 

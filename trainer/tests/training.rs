@@ -49,7 +49,7 @@ fn a_day_that_repeats_is_learned_and_planned_for() {
         assert!((74.0..86.0).contains(&day.coverage80_percent), "{day:?}");
     }
     let jobs = planning::jobs(1, 200, until, zone.end() - Span::DAY * 2);
-    let outlooks = planning::outlooks(&issues);
+    let outlooks = planning::outlooks(&issues, Span::ZERO);
     let saving = planning::saving(&Plan::default(), &zone, &outlooks, &jobs).unwrap();
     assert!(saving.share_percent > 93.0, "{saving:?}");
     let noise = noise::fit(&issues).unwrap();

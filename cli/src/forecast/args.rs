@@ -106,6 +106,10 @@ pub struct EvaluateArgs {
     /// Fit again to all hours before, this often
     #[arg(long, value_name = "SPAN", requires = "train_until")]
     pub refit: Option<Span>,
+    /// How late planning sees a forecast, in full hours: an hourly value is in force from its start
+    /// on, and published after its end
+    #[arg(long, value_name = "SPAN", default_value_t = Span::ZERO, value_parser = full_hours)]
+    pub delay: Span,
     /// Jobs of the planning table
     #[arg(long, value_name = "N", default_value_t = 3_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub jobs: u32,
@@ -164,6 +168,14 @@ pub struct ExportArgs {
     /// Namespace of the ConfigMap
     #[arg(long, value_name = "NS", default_value = crate::args::NAMESPACE, value_parser = crate::args::namespace)]
     pub namespace: String,
+}
+
+#[cfg(feature = "train")]
+fn full_hours(text: &str) -> Result<Span, String> {
+    let span: Span =
+        text.parse().map_err(|error: carbon_kube_core::time::TimeError| error.to_string())?;
+    let is_full = span >= Span::ZERO && span.millis() % Span::HOUR.millis() == 0;
+    is_full.then_some(span).ok_or_else(|| "expected full hours, such as `1h`".to_owned())
 }
 
 fn zone_file(text: &str) -> Result<ZoneFile, String> {

@@ -76,7 +76,7 @@ fn evaluate(data: &ZoneData, args: &EvaluateArgs) -> Result<Evaluated, Failure> 
         mae_by_hour_grams_per_kwh: accuracy::by_hour(&issues),
         noise: noise::fit(&issues),
         same_hour_yesterday: saving(planning::same_hour_yesterday(&zone, from, zone.end())),
-        plan: saving(planning::outlooks(&issues)),
+        plan: saving(planning::outlooks(&issues, args.delay)),
     })
 }
 

@@ -90,10 +90,11 @@ pub fn saving(
     })
 }
 
-/// The forecasts as a policy sees them.
+/// The forecasts as a policy sees them, each so long after its issue.
 #[must_use]
-pub fn outlooks(issues: &Issues<'_>) -> Outlooks {
-    issues.forecasts.iter().map(|(at, forecast)| (*at, Arc::new(forecast.outlook()))).collect()
+pub fn outlooks(issues: &Issues<'_>, delay: Span) -> Outlooks {
+    let seen = issues.forecasts.iter();
+    seen.map(|(at, forecast)| (*at + delay, Arc::new(forecast.outlook()))).collect()
 }
 
 /// The same hour of the day before, for four days, from the past alone: the forecast to beat.
