@@ -13,7 +13,7 @@ use carbon_kube_policies::file::sha256;
 use carbon_kube_policies::forecast::chain::{Model, Origin};
 use carbon_kube_policies::forecast::file::{self, ForecastFile, Loaded, ModelCard, Range};
 use carbon_kube_policies::forecast::{
-    Features, Forecaster, HORIZON_HOURS, Linear, PAST_HOURS, PROBABILITIES, Past, Weather,
+    Features, Forecaster, HORIZON_HOURS, Linear, Mix, PAST_HOURS, PROBABILITIES, Past, Weather,
 };
 use proptest::prelude::*;
 
@@ -101,6 +101,26 @@ fn a_broken_past_makes_a_weaker_forecast_and_never_a_wrong_one() {
     assert_eq!(stuck, Origin::TypicalHour);
     let absurd = broken(&|hours| hours[PAST_HOURS - 1] = Some(f64::NAN));
     assert_eq!(absurd, Origin::TypicalHour, "the present is not known");
+}
+
+#[test]
+fn a_mix_after_now_is_not_looked_at() {
+    let with_mix = Features { mix: true, ..Features::ZONE };
+    let mix = |after: f64| {
+        let hour = |hour: i64| {
+            let wind = if hour <= 14 * 24 { 40.0 + (hour % 24) as f64 } else { after };
+            Some(std::array::from_fn(|fuel| if fuel == 6 { wind } else { 10.0 }))
+        };
+        Arc::new(Mix::new(now() - Span::DAY * 14, (0..18 * 24).map(hour)))
+    };
+    let forecast = |after: f64| {
+        let mut forecaster = forecaster();
+        forecaster.zones.insert(zone(), vec![model(with_mix, Some(200.0))]);
+        forecaster.mix.insert(zone(), mix(after));
+        forecaster.forecast(&zone(), &Past::new(now(), past(PAST_HOURS))).unwrap()
+    };
+    assert_eq!(forecast(1.0), forecast(9_000.0));
+    assert_eq!(forecast(1.0).weakest(), Origin::ZoneWithMix);
 }
 
 fn series(step: Span, values: Vec<f64>) -> IntensitySeries {

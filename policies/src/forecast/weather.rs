@@ -134,4 +134,19 @@ mod tests {
         assert_eq!(weather(3).mean(start + Span::HOUR * 4, 6), None);
         assert_eq!(weather(0).at(start - Span::HOUR), None);
     }
+
+    #[test]
+    fn two_files_are_joined_where_they_meet_or_overlap() {
+        let from = |hour: i64| Time::from_millis(0) + Span::HOUR * hour;
+        let file = |start: i64, hours: usize| {
+            Weather::new(from(start), vec![[Some(start as f64), Some(20.0), Some(500.0)]; hours])
+        };
+        let joined = file(0, 10).then(&file(8, 10)).unwrap();
+        assert_eq!((joined.start(), joined.end()), (from(0), from(18)));
+        // Wind of the first file where both have the hour, in units of 10 m/s.
+        let wind = |hour: i64| joined.at(from(hour)).map(|row| row[0]);
+        assert_eq!((wind(9), wind(10)), (Some(0.0), Some(0.8)));
+        assert_eq!(file(0, 10).then(&file(11, 10)), Err((from(10), from(11))));
+        assert_eq!(file(0, 10).then(&file(2, 3)).map(|joined| joined.end()), Ok(from(10)));
+    }
 }
