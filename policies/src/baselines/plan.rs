@@ -91,11 +91,17 @@ impl Plan {
         let Some(now) = cleanest(zones, signal, signal.now, signal.now + length) else {
             return false;
         };
-        let least = now.grams - self.margin * now.width;
+        // Most plans have no margin, and a look-up per pod and hour costs.
+        let width = if self.margin > 0.0 {
+            width(zones, signal, signal.now, signal.now + length)
+        } else {
+            0.0
+        };
+        let least = now - self.margin * width;
         later_starts(signal.now, limit)
             // Beyond the horizon nobody knows better.
             .map_while(|start| cleanest(zones, signal, start, start + length))
-            .any(|then| then.grams < least)
+            .any(|then| then < least)
     }
 }
 
@@ -107,21 +113,16 @@ fn later_starts(now: Time, limit: Time) -> impl Iterator<Item = Time> {
     full.chain(at_limit)
 }
 
-/// Forecast of an interval in the cleanest of some zones, in g/kWh x hours.
-#[derive(Clone, Copy)]
-struct Window {
-    grams: f64,
-    /// Width of its interval; 0 where the forecast has none.
-    width: f64,
+/// Forecast of `[from, to)` in the cleanest of some zones, in g/kWh x hours.
+fn cleanest(zones: ZoneSet, signal: &Signal<'_>, from: Time, to: Time) -> Option<f64> {
+    let of_zone = |zone: usize| signal.zone(zone).outlook.as_ref()?.integral_hours(from, to);
+    zones.iter().filter_map(of_zone).min_by(f64::total_cmp)
 }
 
-fn cleanest(zones: ZoneSet, signal: &Signal<'_>, from: Time, to: Time) -> Option<Window> {
-    let window = |zone: usize| {
-        let outlook = signal.zone(zone).outlook.as_ref()?;
-        let grams = outlook.integral_hours(from, to)?;
-        Some(Window { grams, width: outlook.interval_hours(from, to).unwrap_or(0.0) })
-    };
-    zones.iter().filter_map(window).min_by(|a, b| a.grams.total_cmp(&b.grams))
+/// The least width of the interval of that forecast; 0 where none has one.
+fn width(zones: ZoneSet, signal: &Signal<'_>, from: Time, to: Time) -> f64 {
+    let of_zone = |zone: usize| signal.zone(zone).outlook.as_ref()?.interval_hours(from, to);
+    zones.iter().filter_map(of_zone).min_by(f64::total_cmp).unwrap_or(0.0)
 }
 
 /// Whether a pod that may be paused does better without the hour that begins now: the hours up to
@@ -135,7 +136,7 @@ fn is_hour_to_skip(
     pause: Span,
 ) -> bool {
     let mean = |from: Time, to: Time| {
-        cleanest(zones, signal, from, to).map(|window| window.grams / (to - from).hours())
+        cleanest(zones, signal, from, to).map(|grams| grams / (to - from).hours())
     };
     let (now, end) = (signal.now, limit + length);
     let Some(current) = mean(now, now + Span::HOUR.min(length.max(Span::from_millis(1)))) else {
