@@ -28,7 +28,12 @@ impl ZoneSet {
 
     /// The zones in the set, in order of position.
     pub fn iter(self) -> impl Iterator<Item = ZoneIndex> {
-        (0..Self::MAX_ZONES).filter(move |&zone| self.contains(zone))
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            let zone = left.trailing_zeros() as usize;
+            left &= left.wrapping_sub(1);
+            (zone < Self::MAX_ZONES).then_some(zone)
+        })
     }
 
     /// Whether no zone is in the set.
