@@ -172,8 +172,13 @@ mod tests {
     /// The pod's answer at hour 0 of a forecast of these values, each +- `half`.
     fn gate(policy: &Plan, values: &[f64], half: f64, hours: i64, wait: i64, pieces: bool) -> Gate {
         let forecast = HourlyForecast::new(NOW, values.iter().map(|&value| (value, 2.0 * half)));
-        let zones =
-            [ZoneSignal { intensity: None, threshold: None, outlook: Some(Arc::new(forecast)) }];
+        let zones = [ZoneSignal {
+            intensity: None,
+            threshold: None,
+            outlook: Some(Arc::new(forecast)),
+            clock: None,
+            rank: 0,
+        }];
         let signal = Signal {
             now: NOW,
             next_update: NOW + Span::HOUR,
@@ -184,6 +189,7 @@ mod tests {
             created: NOW,
             must_run_by: Some(NOW + Span::HOUR * wait),
             remaining: Some(Span::HOUR * hours),
+            done: Span::ZERO,
             started: false,
             interruptible: pieces,
             checkpoint: Span::ZERO,
@@ -191,6 +197,7 @@ mod tests {
             cpu_utilisation: 1.0,
             data: Bytes(0),
             zones: ZoneSet::default().with(0),
+            prepaid_room: false,
         };
         policy.gate(&pod, &signal)
     }

@@ -120,6 +120,7 @@ fn start(policy: &dyn Policy, zone: &ZoneHours, outlooks: &Outlooks, job: &Job) 
         created: job.arrival,
         must_run_by: Some(limit),
         remaining: Some(job.length),
+        done: Span::ZERO,
         started: false,
         interruptible: false,
         checkpoint: Span::ZERO,
@@ -127,6 +128,7 @@ fn start(policy: &dyn Policy, zone: &ZoneHours, outlooks: &Outlooks, job: &Job) 
         cpu_utilisation: 1.0,
         data: Bytes(0),
         zones: ZoneSet::default().with(0),
+        prepaid_room: false,
     };
     let mut now = job.arrival;
     while now < limit {
@@ -134,11 +136,15 @@ fn start(policy: &dyn Policy, zone: &ZoneHours, outlooks: &Outlooks, job: &Job) 
             intensity: zone.value(now).and_then(GramsPerKwh::new),
             threshold: None,
             outlook: outlooks.get(&now).cloned().map(|outlook| outlook as _),
+            clock: None,
+            rank: 0,
         }];
         let next_update = now + Span::HOUR;
         let signal = Signal { now, next_update, zones: &zones, transfer_kwh_per_gb: 0.0 };
         match policy.gate(&pod, &signal) {
             Gate::Release => return now,
+            // A plan that is made once goes when its time comes.
+            Gate::Start { at } => return at.ceil(Span::HOUR).clamp(now, limit),
             Gate::Hold { until } => now = until.ceil(Span::HOUR).clamp(next_update, limit),
         }
     }
