@@ -248,7 +248,7 @@ pub struct ReproduceArgs {
     #[arg(long, value_name = "RULE", value_delimiter = ',')]
     pub deadline: Vec<String>,
     /// Whether jobs of LWA's second scenario may be paused
-    #[arg(long, value_name = "BOOL")]
+    #[arg(long, value_name = "BOOL", value_parser = boolean)]
     pub interruptible: Option<bool>,
     /// Forecast errors of LWA, in parts of the trace's mean
     #[arg(long, value_name = "PART", value_delimiter = ',')]
@@ -280,6 +280,11 @@ pub struct ReproduceArgs {
     /// No progress, no remarks
     #[arg(long, short)]
     pub quiet: bool,
+}
+
+/// `true` or `false`, also as Python writes it.
+fn boolean(text: &str) -> Result<bool, String> {
+    text.to_ascii_lowercase().parse().map_err(|_| "write `true` or `false`".to_owned())
 }
 
 /// A study that was named.

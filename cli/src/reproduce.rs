@@ -1,11 +1,15 @@
 //! `reproduce STUDY`: the numbers of a paper, from the engine, beside the published ones.
 
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
 
 use carbon_kube_sim::engine::RunError;
-use carbon_kube_sim::reproduce::{self, Check, Filters, Options, Reference, ReproduceError, Table};
+use carbon_kube_sim::reproduce::{
+    self, Check, Filters, Options, Reference, ReproduceError, Study, Table,
+};
 use comfy_table::presets;
 
 use crate::args::{Format, ReproduceArgs};
@@ -27,7 +31,7 @@ pub fn run(args: &ReproduceArgs) -> Result<ExitCode, Failure> {
         (published, _) => published,
     };
     if let Some(out) = &args.out {
-        may_be_written(out, &args.reference)?;
+        may_be_written(out, &args.reference, study)?;
     }
     let table = match rows(args, &reference)? {
         Some(table) => table,
@@ -45,7 +49,10 @@ pub fn run(args: &ReproduceArgs) -> Result<ExitCode, Failure> {
     let own_noise = study.has_own_noise(&reference);
     let check = published.map(|published| reproduce::check(study, &table, published, own_noise));
     show(args, &table, check.as_ref())?;
-    let failed = check.is_some_and(|check| !check.misses.is_empty() || check.rows == 0);
+    let failed = check.is_some_and(|check| {
+        let lacks = check.absent > 0 && options(args).filters == Filters::default();
+        !check.misses.is_empty() || check.rows == 0 || lacks
+    });
     Ok(if failed { ExitCode::from(CHECK_FAILED) } else { ExitCode::SUCCESS })
 }
 
@@ -79,7 +86,7 @@ fn rows(args: &ReproduceArgs, reference: &Reference) -> Result<Option<Table>, Fa
 fn options(args: &ReproduceArgs) -> Options {
     Options {
         filters: Filters {
-            regions: args.region.iter().map(|region| region.to_uppercase()).collect(),
+            regions: args.region.clone(),
             traces: args.trace.clone(),
             start_hours: args.start_hour.clone(),
             deadlines: args.deadline.clone(),
@@ -106,22 +113,31 @@ fn failure(error: ReproduceError) -> Failure {
     Failure::new(error.to_string()).hint(hint)
 }
 
-/// Rows replace rows of an earlier run, and nothing else: neither a published file, nor anything that
-/// isn't such a table.
-fn may_be_written(out: &Path, reference: &Path) -> Result<(), Failure> {
-    if !out.exists() {
-        return Ok(());
-    }
-    let inside = out.canonicalize().ok().zip(reference.canonicalize().ok());
-    if inside.is_some_and(|(out, reference)| out.starts_with(reference)) {
-        let message = format!("{}: is one of the reference files", out.display());
+/// Rows replace rows of an earlier run of the same study, and nothing else: neither a published file
+/// nor anything that isn't such a table.
+fn may_be_written(out: &Path, reference: &Path, study: Study) -> Result<(), Failure> {
+    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let Ok(folder) = folder.canonicalize() else {
+        return Err(Failure::new(format!("{}: its folder does not exist", out.display()))
+            .hint("make the folder first, or name another"));
+    };
+    if reference.canonicalize().is_ok_and(|reference| folder.starts_with(reference)) {
+        let message = format!("{}: is in the reference folder", out.display());
         return Err(Failure::new(message).hint("choose a name outside of that folder"));
     }
-    if out.extension().is_none_or(|end| end != "csv") {
-        return Err(Failure::new(format!("{}: exists and is no .csv", out.display()))
-            .hint("choose another name"));
+    if !out.exists() || starts_with(out, &study.columns().join(",")) {
+        return Ok(());
     }
-    Ok(())
+    Err(Failure::new(format!("{}: exists and is no table of this study", out.display()))
+        .hint("choose another name"))
+}
+
+/// Whether the first line of a file is this one.
+fn starts_with(path: &Path, line: &str) -> bool {
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(4_096).read_to_end(&mut head));
+    read.is_ok() && head.split(|&byte| byte == b'\n').next() == Some(line.as_bytes())
 }
 
 fn show(args: &ReproduceArgs, table: &Table, check: Option<&Check>) -> Result<(), Failure> {
@@ -139,11 +155,11 @@ fn show(args: &ReproduceArgs, table: &Table, check: Option<&Check>) -> Result<()
             _ => Ok(()),
         };
     };
-    output::print(&verdict(check))
+    output::print(&verdict(check, options(args).filters != Filters::default()))
 }
 
 /// What the check found, the misses one by one.
-fn verdict(check: &Check) -> String {
+fn verdict(check: &Check, is_filtered: bool) -> String {
     let mut text = String::new();
     if !check.misses.is_empty() {
         let columns = ["row", "column", "ours", "published", "may differ by"];
@@ -162,9 +178,13 @@ fn verdict(check: &Check) -> String {
         check.numbers,
         check.misses.len()
     );
+    let why = if is_filtered {
+        "the filters leave them out, or the folder lacks their trace"
+    } else {
+        "the folder lacks their trace, or they are no case of this study"
+    };
     if check.absent > 0 {
-        let _ =
-            writeln!(text, "{} published rows were not run: filters left them out", check.absent);
+        let _ = writeln!(text, "{} published rows were not run: {why}", check.absent);
     }
     text
 }

@@ -52,6 +52,10 @@ fn a_check_that_holds_exits_with_0_and_one_that_does_not_with_1() {
     let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
     assert_eq!(json["check"]["misses"][0]["column"], "gco2_integrated_exactly");
     assert_eq!(json["rows"][0][3], "31.05");
+    // A published row that nothing here can run is no row that was met.
+    std::fs::write(&published, format!("{text}XX,any,0.3,1,1\n")).unwrap();
+    reproduce(folder.path()).args(["opendc", "--check"]).assert().code(1);
+    reproduce(folder.path()).args(["opendc", "--check", "--region", "de"]).assert().success();
 }
 
 #[test]
@@ -78,16 +82,24 @@ fn bad_input_is_told_what_is_wrong_and_what_there_is() {
         assert!(error.contains(message), "{args:?}: {error}");
     };
     fails(&["opencd"], "did you mean `opendc`?");
-    fails(&["opendc", "--region", "DA"], "no region `DA`; there is `DE`");
+    fails(&["opendc", "--region", "dx"], "no region `dx`; there is `DE`");
     fails(&["gaia"], "has no file `hourly_");
     fails(&["lwa-1", "--check"], "lwa_scenario1.csv: is missing");
     fails(&["carbonscaler"], "carbonscaler_profiles.csv: is missing");
     let published = path.join("opendc_carbon_arithmetic.csv");
-    fails(&["opendc", "--out", published.to_str().unwrap()], "is one of the reference files");
+    fails(&["opendc", "--out", published.to_str().unwrap()], "is in the reference folder");
     std::fs::write(path.join("traces/hourly_XX.csv"), "hour,gco2_per_kwh\n0,5\n1,many\n").unwrap();
-    fails(&["pause-resume"], "line 3, column `gco2_per_kwh`: `many` is not a number");
+    fails(&["pause-resume"], "line 3, column `gco2_per_kwh`: `many` is not a number from");
     std::fs::write(path.join("traces/hourly_XX.csv"), "hour,gco2_per_kwh\n0,5\n1,6\n").unwrap();
     fails(&["pause-resume", "--window-h", "24"], "windows are whole hours, up to 2 here");
+    fails(&["pause-resume"], "the filters select no case");
+    let jobs = "arrival_time,length,cpus\n0,1e300,1\n";
+    std::fs::write(path.join("gaia_pai1k_jobs.csv"), jobs).unwrap();
+    fails(&["gaia"], "line 2, column `length`: `1e300` is not a number from 5 to 2592000");
+    let own = path.with_extension("own.csv");
+    std::fs::write(&own, "my,own,data\n").unwrap();
+    fails(&["opendc", "--out", own.to_str().unwrap()], "exists and is no table of this study");
+    std::fs::remove_file(&own).unwrap();
     let absent = path.join("absent");
     let error = reproduce(&absent).arg("gaia").assert().code(2).get_output().stderr.clone();
     assert!(String::from_utf8(error).unwrap().contains("is this the reference folder?"));

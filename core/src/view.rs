@@ -115,6 +115,8 @@ pub struct NodeView {
     /// The part of the emptiest such node that would be free with the pod on it, 0 to 1; `None`
     /// where nobody knows.
     pub free: Option<f64>,
+    /// Whether it is paid for whether it is used or not. `false` where nobody knows.
+    pub prepaid: bool,
 }
 
 #[cfg(test)]

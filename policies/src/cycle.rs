@@ -136,6 +136,7 @@ mod tests {
             watts_per_core: Watts::new(10.0).unwrap(),
             usd_per_core_hour: 0.0,
             free: None,
+            prepaid: false,
         }
     }
 

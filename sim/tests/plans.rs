@@ -120,6 +120,53 @@ fn carbonscaler_stops_within_a_slot_when_the_rest_is_cleaner() {
 }
 
 #[test]
+fn a_job_that_scales_is_done_in_time_whatever_a_pause_costs() {
+    let swing = |h: usize| 300.0 + 200.0 * (h as f64 * std::f64::consts::TAU / 24.0).sin();
+    let values: Vec<f64> = (0..96).map(swing).collect();
+    for (checkpoint, latency, replan) in
+        [(0.0, 0, true), (1.0, 0, true), (1.0, 0, false), (0.5, 20, true), (0.5, 20, false)]
+    {
+        let mut world = with_hours(&values);
+        world.pools[0].count = 40;
+        world.scheduler.latency = Span::SECOND * latency;
+        let class = &mut world.classes[0];
+        class.checkpoint = hours(checkpoint);
+        // Of a node of 16 GiB three take up all: the fourth is on paper only.
+        class.speedup = vec![1.0, 1.9, 2.7, 3.4];
+        class.draw = vec![1.0, 2.0, 3.0, 4.0];
+        let one = |i: u32| {
+            let mut pod = pod(f64::from(i) * 0.7, 1.0 + f64::from(i % 7), Some(f64::from(i % 11)));
+            pod.requests = resources(1.0, 5);
+            pod
+        };
+        world.pods = (0..30).map(one).collect();
+        let outcome = run(&world, json!({"carbonscaler": {"replan": replan}}));
+        for (spec, pod) in world.pods.iter().zip(&outcome.pods) {
+            let due = spec.arrival + spec.max_delay.unwrap() + spec.duration;
+            let late = pod.finish.unwrap() - due;
+            assert!(late <= Span::MINUTE, "{checkpoint} {latency} {replan}: {late} {pod:?}");
+        }
+        assert!(outcome.pods.iter().any(|pod| pod.start > Some(after(0.0))));
+    }
+}
+
+#[test]
+fn a_pod_that_went_early_for_prepaid_room_takes_it() {
+    let mut world = with_hours(&[300.0; 12]);
+    world.pools.push(carbon_kube_sim::world::Pool { prepaid: true, count: 1, ..pool("b", 0, 1) });
+    // The prepaid node is half full, so the scheduler's own choice would be an empty one.
+    let mut first = pod(0.0, 9.0, Some(0.0));
+    first.requests = resources(2.0, 1);
+    world.pods = vec![first, pod(1.0, 1.0, Some(8.0)), pod(1.5, 1.0, Some(8.0))];
+    world.classes.push(class("first"));
+    world.pods[0].class = 1;
+    world.classes[1].node_selector = [("pool".to_owned(), "b".to_owned())].into();
+    let outcome = run(&world, json!("all-wait"));
+    assert_eq!(starts(&outcome), [0.0, 1.0, 1.5]);
+    assert!(outcome.pods.iter().all(|pod| pod.pool == Some(1)));
+}
+
+#[test]
 fn a_quota_makes_new_pods_wait_and_leaves_running_ones() {
     // At the day's most, 400, CAP lets deferrable pods hold `alwaysCores` alone; at 100 all.
     let hours: Vec<f64> = (0..24).map(|h| if h < 3 { 400.0 } else { 100.0 }).collect();

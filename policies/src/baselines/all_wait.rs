@@ -1,10 +1,11 @@
 //! `all-wait`: wait as long as allowed, for room that is paid for anyway.
 
-use carbon_kube_core::view::PodView;
+use carbon_kube_core::view::{NodeView, PodView};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::decision::Gate;
+use super::prepaid;
+use crate::decision::{Gate, Verdict};
 use crate::policy::Policy;
 use crate::signal::Signal;
 
@@ -22,6 +23,16 @@ impl Policy for AllWait {
 
     fn takes_prepaid_room(&self) -> bool {
         true
+    }
+
+    fn place(
+        &self,
+        pod: &PodView,
+        nodes: &[NodeView],
+        signal: &Signal<'_>,
+        verdicts: &mut [Verdict],
+    ) {
+        prepaid::place(pod, nodes, signal, verdicts);
     }
 
     fn gate(&self, pod: &PodView, signal: &Signal<'_>) -> Gate {

@@ -40,7 +40,9 @@ impl Policy for Cap {
     }
 
     fn quota(&self, signal: &Signal<'_>) -> Option<MilliCpu> {
-        let allowed = signal.zones.iter().filter_map(|zone| self.allowed(zone, signal)).max()?;
+        // One that is unknown might be the cleanest.
+        let zones = signal.zones.iter().map(|zone| self.allowed(zone, signal));
+        let allowed = zones.collect::<Option<Vec<u32>>>()?.into_iter().max()?;
         (allowed < self.cores).then(|| MilliCpu(u64::from(allowed) * 1_000))
     }
 }
@@ -53,18 +55,24 @@ impl Cap {
         let range = Range::over(&day)?;
         let more = self.cores.saturating_sub(self.always_cores);
         let now = slots::rank(intensity);
-        let open = thresholds(range, more).take_while(|th| slots::rank(*th) >= now).count();
-        Some(self.always_cores.saturating_add(open as u32).min(self.cores))
+        let threshold = thresholds(range, more);
+        let (mut open, mut shut) = (0, more);
+        while open < shut {
+            let middle = open + (shut - open) / 2;
+            let is_open = slots::rank(threshold(middle)) >= now;
+            if is_open { open = middle + 1 } else { shut = middle }
+        }
+        Some(self.always_cores.saturating_add(open).min(self.cores))
     }
 }
 
-/// th(1) ... th(count), falling. Where the day is flat, all of them are U.
-fn thresholds(range: Range, count: u32) -> impl Iterator<Item = f64> {
+/// th(i + 1) by i, falling up to `count`. Where the day is flat, all of them are U.
+fn thresholds(range: Range, count: u32) -> impl Fn(u32) -> f64 {
     let Range { low, high } = range;
     let near = (NEAR_LEAST * low).min(high);
     let ratio = 1.0 / (1.0 + lambert((near / high.max(1e-9) - 1.0) / std::f64::consts::E));
     let growth = 1.0 + 1.0 / (ratio * f64::from(count.max(1)));
-    (0..count as i32).map(move |i| high * (1.0 - (1.0 - 1.0 / ratio) * growth.powi(i)))
+    move |i| high * (1.0 - (1.0 - 1.0 / ratio) * growth.powf(f64::from(i)))
 }
 
 /// The principal branch of Lambert's W, the w with w e^w = x, for x from -1/e to 0, by Halley's
@@ -98,10 +106,14 @@ mod tests {
 
     #[test]
     fn thresholds_fall_from_what_the_ratio_allows_to_a_little_over_the_least() {
-        let all: Vec<f64> = thresholds(Range { low: 100.0, high: 400.0 }, 50).collect();
+        let of = |low, high, count| {
+            let threshold = thresholds(Range { low, high }, count);
+            (0..count).map(threshold).collect::<Vec<f64>>()
+        };
+        let all = of(100.0, 400.0, 50);
         assert!(all.is_sorted_by(|a, b| a > b));
         assert!(all[0] < 400.0 && (100.0..130.0).contains(&all[49]), "{all:?}");
-        let flat: Vec<f64> = thresholds(Range { low: 200.0, high: 200.0 }, 3).collect();
+        let flat = of(200.0, 200.0, 3);
         assert!(flat.iter().all(|threshold| (threshold - 200.0).abs() < 1e-6), "{flat:?}");
     }
 }

@@ -1,12 +1,13 @@
 //! `lowest-slot`: start in the cleanest slot, however long the pod runs.
 
-use carbon_kube_core::view::PodView;
+use carbon_kube_core::view::{NodeView, PodView};
 use carbon_kube_core::{Span, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::prepaid;
 use super::slots::{self, HOURLY};
-use crate::decision::Gate;
+use crate::decision::{Gate, Verdict};
 use crate::policy::Policy;
 use crate::signal::Signal;
 
@@ -35,6 +36,18 @@ impl Policy for LowestSlot {
 
     fn takes_prepaid_room(&self) -> bool {
         self.prepaid_first
+    }
+
+    fn place(
+        &self,
+        pod: &PodView,
+        nodes: &[NodeView],
+        signal: &Signal<'_>,
+        verdicts: &mut [Verdict],
+    ) {
+        if self.prepaid_first {
+            prepaid::place(pod, nodes, signal, verdicts);
+        }
     }
 
     fn gate(&self, pod: &PodView, signal: &Signal<'_>) -> Gate {

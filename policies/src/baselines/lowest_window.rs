@@ -1,12 +1,13 @@
 //! `lowest-window`: start at the cleanest forecast window that the limit allows.
 
 use carbon_kube_core::Time;
-use carbon_kube_core::view::PodView;
+use carbon_kube_core::view::{NodeView, PodView};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::prepaid;
 use super::slots::{self, HOURLY};
-use crate::decision::Gate;
+use crate::decision::{Gate, Verdict};
 use crate::policy::Policy;
 use crate::signal::Signal;
 
@@ -36,6 +37,18 @@ impl Policy for LowestWindow {
 
     fn takes_prepaid_room(&self) -> bool {
         self.prepaid_first
+    }
+
+    fn place(
+        &self,
+        pod: &PodView,
+        nodes: &[NodeView],
+        signal: &Signal<'_>,
+        verdicts: &mut [Verdict],
+    ) {
+        if self.prepaid_first {
+            prepaid::place(pod, nodes, signal, verdicts);
+        }
     }
 
     fn gate(&self, pod: &PodView, signal: &Signal<'_>) -> Gate {

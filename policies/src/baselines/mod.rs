@@ -20,6 +20,7 @@ mod pcaps;
 mod percentile;
 mod percentile_lowest_zone;
 mod plan;
+mod prepaid;
 mod round_robin_zone;
 pub mod search;
 mod slots;

@@ -16,6 +16,7 @@ use carbon_kube_core::{Span, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::slots;
 use crate::decision::{Gate, Run};
 use crate::policy::Policy;
 use crate::signal::Signal;
@@ -101,7 +102,7 @@ impl Plan {
         later_starts(signal.now, limit)
             // Beyond the horizon nobody knows better.
             .map_while(|start| cleanest(zones, signal, start, start + length))
-            .any(|then| then < least)
+            .any(|then| slots::rank(then) < slots::rank(least))
     }
 }
 
@@ -149,7 +150,7 @@ fn is_hour_to_skip(
     while start < end && cleaner < length {
         let stop = (start + Span::HOUR).min(end);
         let Some(mean) = mean(start, stop) else { break };
-        if mean < bar {
+        if slots::rank(mean) < slots::rank(bar) {
             cleaner += stop - start;
         }
         start = stop;

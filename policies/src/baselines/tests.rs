@@ -48,6 +48,7 @@ fn node(zone: usize) -> NodeView {
         watts_per_core: Watts::new(10.0).unwrap(),
         usd_per_core_hour: 0.0,
         free: None,
+        prepaid: false,
     }
 }
 

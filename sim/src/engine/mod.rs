@@ -499,7 +499,8 @@ impl<'w> Simulation<'w> {
             cpu_utilisation: class.cpu_utilisation,
             data: class.data,
             zones: self.classes[spec.class as usize].zones,
-            prepaid_room: self.has_prepaid && self.has_prepaid_room(pod),
+            // An extender does not know.
+            prepaid_room: self.has_prepaid && !self.holds_by_filter() && self.has_prepaid_room(pod),
         }
     }
 
@@ -580,6 +581,7 @@ impl crate::world::Pool {
             watts_per_core: self.watts_per_core() * (1.0 / self.speed),
             usd_per_core_hour: self.usd_per_hour / cores,
             free: None,
+            prepaid: self.prepaid,
         }
     }
 }

@@ -7,7 +7,7 @@ use carbon_kube_policies::{Run, Scale};
 use super::{Due, Live, NOT_SHIFTABLE, Phase, Simulation};
 use crate::event::EventKind;
 use crate::outcome::PodState;
-use crate::world::{Owner, Pod};
+use crate::world::{Owner, Pod, Pool, Resources};
 
 impl Simulation<'_> {
     /// Starts a pod on a node, or starts it again.
@@ -45,6 +45,8 @@ impl Simulation<'_> {
         live.attempts = 0;
         live.started = true;
         live.epoch += 1;
+        // A look that was due belongs to the stay before.
+        live.look = Time::default();
         live.workers = workers;
         live.pool = pool;
         live.node = node;
@@ -254,8 +256,27 @@ impl Simulation<'_> {
             self.look_again(pod, at);
         }
         if let Some(scale) = self.scale(pod) {
-            self.look_again(pod, scale.until);
+            self.look_again(pod, self.before_the_rush(pod, scale.until));
         }
+    }
+
+    /// `until`, or earlier: when the job must have all of its workers, if it goes on as it is.
+    fn before_the_rush(&self, pod: u32, until: Time) -> Time {
+        let limit = self.fastest_limit(pod).zip(self.profile(pod));
+        let Some((limit, (speedup, _))) = limit.filter(|(limit, _)| *limit > self.now) else {
+            return until;
+        };
+        let (most, own) = (fastest(speedup).1, self.speed(pod));
+        let as_it_is = Span::from_millis((self.remaining(pod).millis() as f64 / own) as i64);
+        let spec = &self.world.pods[pod as usize];
+        let due = spec.arrival + spec.max_delay.unwrap_or_default() + spec.duration;
+        // Done at the due instant is in time, a millisecond of rounding this way or that.
+        if own >= most || self.now + as_it_is <= due + Span::SECOND {
+            return until;
+        }
+        // Work at less than full speed brings the limit nearer by what is not done.
+        let left = (limit - self.now).millis() as f64 * most / (most - own);
+        until.min(self.now.saturating_add(Span::from_millis(left as i64)))
     }
 
     /// Asks a running pod again at `at`; not where that comes to nothing.
@@ -272,32 +293,39 @@ impl Simulation<'_> {
     /// How many workers the policy wants for a pod; `None` where it can't scale, or there is no
     /// opinion.
     pub(super) fn scale(&self, pod: u32) -> Option<Scale> {
-        let spec = &self.world.pods[pod as usize];
-        let class = &self.world.classes[spec.class as usize];
-        let scales = class.speedup.len() > 1 && class.owner == Owner::Job;
-        if !scales || self.holds_by_filter() {
-            return None;
-        }
+        let (speedup, draw) = self.profile(pod)?;
         let live = &self.live[pod as usize];
         let workers = if live.phase == Phase::Running { live.workers } else { 0 };
-        let (speedup, draw) = (class.speedup.as_slice(), class.draw.as_slice());
         let job = JobView { pod: self.view(pod), workers, speedup, draw };
         let scale = self.policy.scale(&job, &self.control.signal(self.now))?;
-        let most = speedup.len() as u32;
         let must_hurry = self.fastest_limit(pod).is_some_and(|limit| limit <= self.now);
-        Some(Scale { workers: if must_hurry { most } else { scale.workers.min(most) }, ..scale })
+        let workers = if must_hurry { fastest(speedup).0 } else { scale.workers };
+        Some(Scale { workers: workers.min(speedup.len() as u32), ..scale })
+    }
+
+    /// Work and power of the workers that an empty node would hold; `None` for a pod that has one.
+    fn profile(&self, pod: u32) -> Option<(&[f64], &[f64])> {
+        let spec = &self.world.pods[pod as usize];
+        let class = &self.world.classes[spec.class as usize];
+        if class.speedup.len() < 2 || class.owner != Owner::Job || self.holds_by_filter() {
+            return None;
+        }
+        let eligible = self.classes[spec.class as usize].eligible.iter();
+        let pools = eligible.map(|e| &self.world.pools[e.pool as usize]);
+        let most = pools.map(|pool| pool.most_workers(&spec.requests)).max()? as usize;
+        let most = most.clamp(1, class.speedup.len().min(class.draw.len()));
+        Some((&class.speedup[..most], &class.draw[..most]))
     }
 
     /// From when on a job must run with all of its workers to be done in time; `None` where it
     /// doesn't wait.
     pub(super) fn fastest_limit(&self, pod: u32) -> Option<Time> {
         let spec = &self.world.pods[pod as usize];
-        let speedup = &self.world.classes[spec.class as usize].speedup;
-        let fastest = speedup.iter().copied().fold(1.0, f64::max);
-        let least = self.remaining(pod).millis() as f64 / fastest;
-        Some(
-            spec.arrival + spec.max_delay? + spec.duration - Span::from_millis(least.ceil() as i64),
-        )
+        let (speedup, _) = self.profile(pod)?;
+        let restored = self.live[pod as usize].overhead - self.progress(pod).0;
+        let work = (self.remaining(pod) - restored).millis() as f64 / fastest(speedup).1;
+        let least = restored + Span::from_millis(work.ceil() as i64);
+        Some(spec.arrival + spec.max_delay? + spec.duration - least - self.lead)
     }
 
     /// Gives a running job the workers that the policy wants, as far as its node has room.
@@ -305,13 +333,15 @@ impl Simulation<'_> {
         let Some(Scale { workers: wanted, until }) = self.scale(pod) else {
             return;
         };
-        let before = self.live[pod as usize].workers;
+        let spec = &self.world.pods[pod as usize];
+        let checkpoint = self.world.classes[spec.class as usize].checkpoint;
         if wanted == 0 && self.may_pause(pod) {
-            let limit = self.fastest_limit(pod).filter(|&limit| limit > self.now);
-            if let Some(limit) = limit {
+            let limit = self.fastest_limit(pod).map(|limit| limit - checkpoint);
+            if let Some(limit) = limit.filter(|&limit| limit > self.now) {
                 return self.pause(pod, until.clamp(self.now + Span::from_millis(1), limit));
             }
         }
+        let before = self.live[pod as usize].workers;
         if wanted.max(1) != before {
             let (pool, node) = self.vacate(pod);
             self.occupy(pod, pool, node, wanted.max(1));
@@ -319,7 +349,7 @@ impl Simulation<'_> {
                 self.room_on(pool, node);
             }
         }
-        self.look_again(pod, until);
+        self.look_again(pod, self.before_the_rush(pod, until));
     }
 
     fn pause(&mut self, pod: u32, until: Time) {
@@ -384,6 +414,7 @@ impl Simulation<'_> {
         let wanted = self.scale(pod).map_or(self.live[pod as usize].workers, |scale| scale.workers);
         self.occupy(pod, pool, node, wanted.max(1));
         self.outcomes[pod as usize].migrations += 1;
+        self.look_ahead(pod);
         self.control.count_move(self.world.pools[from_pool as usize].zone, self.now);
         self.room_on(from_pool, from_node);
     }
@@ -421,5 +452,27 @@ impl Simulation<'_> {
             self.live[moved as usize].shiftable = position;
         }
         self.live[pod as usize].shiftable = NOT_SHIFTABLE;
+    }
+}
+
+/// How many workers do most work per hour, the fewest of equals, and how much over one worker.
+fn fastest(speedup: &[f64]) -> (u32, f64) {
+    (1..).zip(speedup.iter().copied()).fold(
+        (1, 1.0),
+        |best, next| {
+            if next.1 > best.1 { next } else { best }
+        },
+    )
+}
+
+impl Pool {
+    /// How many workers of these requests an empty node holds.
+    fn most_workers(&self, each: &Resources) -> u32 {
+        let times = |room: u64, each: u64| room.checked_div(each).unwrap_or(u64::MAX);
+        let most = times(self.allocatable.cpu.0, each.cpu.0)
+            .min(times(self.allocatable.memory.0, each.memory.0))
+            .min(times(self.allocatable.gpu.0.into(), each.gpu.0.into()))
+            .min(self.max_pods.into());
+        u32::try_from(most).unwrap_or(u32::MAX)
     }
 }

@@ -59,7 +59,9 @@ impl Scratch {
             affinity: 0,
         });
         let free = Some(1.0 - share).filter(|_| class.knows_room);
-        self.views.push(NodeView { free, ..class.views[position] });
+        let view = class.views[position];
+        let prepaid = view.prepaid && class.knows_room;
+        self.views.push(NodeView { free, prepaid, ..view });
     }
 }
 

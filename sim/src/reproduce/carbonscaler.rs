@@ -6,14 +6,14 @@ use carbon_kube_core::Span;
 use carbon_kube_policies::Policy;
 use carbon_kube_policies::baselines::{Carbonscaler, DefaultScheduler, WaitAwhile};
 
-use super::reference::{Reference, Trace};
+use super::reference::{Column, Reference, Trace};
 use super::stays::Stay;
 use super::table::number;
 use super::worlds::{self, START};
 use super::{Case, Options, Plan, ReproduceError, Study, chosen, numbers};
 use crate::world::{PodClass, World};
 
-const COLUMNS: &[&str] = &[
+pub(super) const COLUMNS: &[&str] = &[
     "trace",
     "profile",
     "job_hours_at_1_worker",
@@ -48,7 +48,7 @@ pub(super) fn plan<'a>(
     reference: &'a Reference,
     options: &'a Options,
 ) -> Result<Plan<'a>, ReproduceError> {
-    let of = |column| reference.column(Study::Carbonscaler, column);
+    let of = |column| reference.column(Study::Carbonscaler, column, 0.0..=1e4);
     let filters = &options.filters;
     let windows = numbers(&filters.windows_h, &[12.0, 24.0, 36.0, 48.0], of("window_h")?);
     let lengths = numbers(&[], &[12.0, 24.0], of("job_hours_at_1_worker")?);
@@ -60,9 +60,11 @@ pub(super) fn plan<'a>(
     for name in chosen("trace", &filters.traces, &traces)? {
         let trace = reference.hourly(&name)?;
         for profile in profiles.iter().filter(|profile| names.contains(&profile.name)) {
-            for &length in &lengths {
+            for &length in lengths.iter().filter(|&&hours| hours >= 1.0 && hours.fract() == 0.0) {
                 for &window in windows.iter().filter(|&&window| window >= length) {
-                    let hours = super::whole_hours(window, trace.values.len())?;
+                    let asked = !filters.windows_h.is_empty();
+                    let hours = super::whole_hours(window, trace.values.len(), asked)?;
+                    let Some(hours) = hours else { continue };
                     let (trace, profile) = (trace.clone(), profile.clone());
                     let case = Scaling { trace, profile, length: length as usize, window: hours };
                     cases.push(Box::new(move |stop| Ok(vec![case.row(stop)?])));
@@ -70,7 +72,7 @@ pub(super) fn plan<'a>(
             }
         }
     }
-    Ok(Plan { columns: COLUMNS, cases })
+    Ok(Plan { cases })
 }
 
 /// The profiles of the folder, by name. The row of no workers says nothing.
@@ -81,13 +83,25 @@ fn profiles(reference: &Reference) -> Result<Vec<Profile>, ReproduceError> {
     };
     let table = reference.table(PROFILES)?;
     let column = table.column("profile").ok_or_else(|| wrong("has no column `profile`"))?;
-    let numbers = reference.numbers(PROFILES, ["nodes", "throughput", "power"])?;
+    let columns = [
+        Column::new("nodes", 0.0..=64.0),
+        Column::new("throughput", 0.0..=1e15),
+        Column::new("power", 0.0..=1e6),
+    ];
+    let numbers = reference.numbers(PROFILES, columns)?;
     let mut names: Vec<String> = table.rows.iter().map(|row| row[column].clone()).collect();
     names.dedup();
     let of = |name: String| {
         let rows = table.rows.iter().zip(&numbers).filter(|(row, _)| row[column] == name);
         let rows: Vec<[f64; 3]> = rows.map(|(_, row)| *row).filter(|row| row[0] > 0.0).collect();
         let &[_, throughput, watts] = rows.first().ok_or_else(|| wrong("has an empty profile"))?;
+        let counts_up =
+            (1..).zip(&rows).all(|(workers, row)| (row[0] - f64::from(workers)).abs() < 1e-9);
+        let rises =
+            rows.windows(2).all(|pair| pair[0][1] <= pair[1][1] && pair[0][2] <= pair[1][2]);
+        if !counts_up || !rises || throughput <= 0.0 || watts <= 0.0 {
+            return Err(wrong("needs `nodes` 1, 2, 3, ... with rising throughput and power"));
+        }
         Ok(Profile {
             name,
             speedup: rows.iter().map(|row| row[1] / throughput).collect(),

@@ -1,6 +1,7 @@
 //! GAIA ("Going Green for Less Green", Hanafy et al. 2024): a thousand jobs of Alibaba's PAI trace in
 //! a month of grid, on on-demand, spot and reserved CPUs.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 
 use carbon_kube_core::{Span, Time};
@@ -9,7 +10,7 @@ use carbon_kube_policies::baselines::{
     AllWait, CarbonTime, DefaultScheduler, Ecovisor, LowestSlot, LowestWindow, WaitAwhile,
 };
 
-use super::reference::{Reference, Trace};
+use super::reference::{Column, Reference, Trace};
 use super::stays::Stay;
 use super::table::number;
 use super::worlds::{self, START};
@@ -17,7 +18,7 @@ use super::{Case, Options, Plan, ReproduceError, Study, chosen};
 use crate::outcome::Outcome;
 use crate::world::{Pod, PodClass, ReleaseOrder, World};
 
-const COLUMNS: &[&str] = &[
+pub(super) const COLUMNS: &[&str] = &[
     "trace",
     "start_hour",
     "policy",
@@ -50,6 +51,9 @@ const ON_DEMAND: f64 = 0.0624;
 const SPOT: f64 = 0.01248;
 /// A reserved CPU costs this part of an on-demand one, used or not.
 const RESERVED_PART: f64 = 0.4;
+
+/// CPUs of a job and of a reservation at most.
+const MOST_CPUS: f64 = 100_000.0;
 
 /// Positions of the pools.
 const ANY: usize = 0;
@@ -127,16 +131,21 @@ pub(super) fn plan<'a>(
     let names: Vec<String> = RULES.iter().map(|rule| rule.name.to_owned()).collect();
     let policies = chosen("policy", &filters.policies, &names)?;
     let jobs = jobs(reference)?;
+    let published = published_reserved(reference)?;
     let mut cases: Vec<Case<'a>> = Vec::new();
     for name in chosen("trace", &filters.traces, &known)? {
         let trace = reference.hourly(&name)?;
         for start in start_hours(reference, options)? {
-            if start + MONTH > trace.values.len() {
+            if start.saturating_add(MONTH) > trace.values.len() {
+                // What was not asked for is passed over.
+                if filters.start_hours.is_empty() {
+                    continue;
+                }
                 let why = format!("trace {name} has {} hours", trace.values.len());
                 return Err(ReproduceError::Nothing { why: format!("start hour {start}: {why}") });
             }
             for rule in RULES.iter().filter(|rule| policies.iter().any(|name| name == rule.name)) {
-                for &reserved in choice_of_reserved(&filters.reserved, rule) {
+                for reserved in choice_of_reserved(&filters.reserved, rule, &published) {
                     let (month, jobs) = (trace.part(start, MONTH), jobs.clone());
                     let case = Month { month, start, rule, reserved, jobs };
                     cases.push(Box::new(move |stop| Ok(vec![case.row(stop)?])));
@@ -144,11 +153,29 @@ pub(super) fn plan<'a>(
             }
         }
     }
-    Ok(Plan { columns: COLUMNS, cases })
+    Ok(Plan { cases })
 }
 
-fn choice_of_reserved<'a>(asked: &'a [u32], rule: &Rule) -> &'a [u32] {
-    if asked.is_empty() { rule.reserved } else { asked }
+/// Reserved CPUs of a rule: those asked for, else the usual ones and those published for it.
+fn choice_of_reserved(asked: &[u32], rule: &Rule, published: &[(String, u32)]) -> BTreeSet<u32> {
+    if !asked.is_empty() {
+        return asked.iter().copied().collect();
+    }
+    let own = published.iter().filter(|(policy, _)| policy == rule.name).map(|(_, count)| *count);
+    own.chain(rule.reserved.iter().copied()).collect()
+}
+
+/// Policy and reserved CPUs of each published row.
+fn published_reserved(reference: &Reference) -> Result<Vec<(String, u32)>, ReproduceError> {
+    let Some(table) = reference.published(Study::Gaia)? else { return Ok(Vec::new()) };
+    let Some((policy, reserved)) = table.column("policy").zip(table.column("reserved")) else {
+        return Ok(Vec::new());
+    };
+    let pair = |row: &Vec<String>| {
+        let count = row[reserved].parse().ok().filter(|count| f64::from(*count) <= MOST_CPUS);
+        Some((row[policy].clone(), count?))
+    };
+    Ok(table.rows.iter().filter_map(pair).collect())
 }
 
 fn start_hours(reference: &Reference, options: &Options) -> Result<Vec<usize>, ReproduceError> {
@@ -156,7 +183,7 @@ fn start_hours(reference: &Reference, options: &Options) -> Result<Vec<usize>, R
     if !asked.is_empty() {
         return Ok(asked.clone());
     }
-    let published = reference.column(Study::Gaia, "start_hour")?;
+    let published = reference.column(Study::Gaia, "start_hour", 0.0..=1e6)?;
     let hours = super::numbers(&[], &[3_000.0, 7_000.0], published);
     Ok(hours.into_iter().map(|hour| hour as usize).collect())
 }
@@ -173,7 +200,13 @@ struct Job {
 
 fn jobs(reference: &Reference) -> Result<Vec<Job>, ReproduceError> {
     let ticks = |seconds: f64| TICK * (seconds / TICK.seconds()) as i64;
-    let rows = reference.numbers(JOBS, ["arrival_time", "length", "cpus"])?;
+    let month = MONTH as f64 * 3_600.0;
+    let columns = [
+        Column::new("arrival_time", 0.0..=month),
+        Column::new("length", TICK.seconds()..=month),
+        Column::new("cpus", 1.0..=MOST_CPUS),
+    ];
+    let rows = reference.numbers(JOBS, columns)?;
     let job = |[arrival, length, cpus]: [f64; 3]| Job {
         arrival: ticks(arrival),
         length: ticks(length),

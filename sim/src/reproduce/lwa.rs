@@ -11,14 +11,16 @@ pub(super) const SLOT: Span = Span::from_millis(1_800_000);
 /// The same in minutes, as policies have it.
 pub(super) const SLOT_MINUTES: u32 = 30;
 
+/// Forecast errors that make sense, in parts of the mean.
+const ERRORS: std::ops::RangeInclusive<f64> = 0.0..=10.0;
+
 /// The traces of the chosen regions.
 pub(super) fn traces(
     reference: &Reference,
     options: &Options,
 ) -> Result<Vec<Trace>, ReproduceError> {
     let found = reference.traces("lwa_", "_2020_30min.csv")?;
-    let known: Vec<String> = found.iter().map(|region| region.to_uppercase()).collect();
-    let regions = chosen("region", &options.filters.regions, &known)?;
+    let regions = chosen("region", &options.filters.regions, &found)?;
     regions.iter().map(|region| reference.half_hourly(region)).collect()
 }
 
@@ -28,9 +30,9 @@ pub(super) fn errors(
     options: &Options,
     study: Study,
 ) -> Result<Vec<f64>, ReproduceError> {
-    let published = reference.column(study, "error")?;
+    let published = reference.column(study, "error", ERRORS)?;
     let errors = numbers(&options.filters.errors, &[0.0, 0.05, 0.1], published);
-    match errors.iter().find(|error| !(0.0..=10.0).contains(*error)) {
+    match errors.iter().find(|error| !ERRORS.contains(*error)) {
         Some(error) => Err(ReproduceError::Nothing {
             why: format!("an error of {error} is not a part of the mean, 0 to 10"),
         }),

@@ -12,7 +12,7 @@ use super::table::number;
 use super::worlds::{self, START};
 use super::{Case, Options, Plan, ReproduceError, Study, noise};
 
-const COLUMNS: &[&str] = &[
+pub(super) const COLUMNS: &[&str] = &[
     "region",
     "error",
     "w_steps",
@@ -47,7 +47,7 @@ pub(super) fn plan<'a>(
             }));
         }
     }
-    Ok(Plan { columns: COLUMNS, cases })
+    Ok(Plan { cases })
 }
 
 /// Windows in slots each way: the chosen hours, or all.

@@ -7,14 +7,14 @@ use carbon_kube_policies::Policy;
 use carbon_kube_policies::baselines::{LowestWindow, WaitAwhile};
 
 use super::lwa::{self, SLOT, SLOT_MINUTES};
-use super::reference::{Reference, Trace};
+use super::reference::{Column, Reference, Trace};
 use super::table::{boolean, number};
 use super::worlds::{self, START};
 use super::{Case, Options, Plan, ReproduceError, Study, chosen, noise};
 use crate::outcome::Outcome;
 use crate::world::World;
 
-const COLUMNS: &[&str] = &[
+pub(super) const COLUMNS: &[&str] = &[
     "region",
     "deadline",
     "interruptible",
@@ -45,6 +45,9 @@ const DAY: i64 = 24 * HOUR;
 const WEEK: i64 = 7 * DAY;
 const FIRST: i64 = 2 * DAY;
 
+/// The minutes that the year has.
+const YEAR: f64 = 366.0 * 24.0 * 60.0;
+
 /// The start of a working day.
 const MORNING: i64 = 9 * HOUR;
 
@@ -54,7 +57,9 @@ pub(super) fn plan<'a>(
 ) -> Result<Plan<'a>, ReproduceError> {
     let known: Vec<String> = DEADLINES.iter().map(|(name, _)| (*name).to_owned()).collect();
     let deadlines = chosen("deadline", &options.filters.deadlines, &known)?;
-    let jobs = reference.numbers(JOBS, ["arrival_min", "duration_min"])?;
+    let minutes = |name, least| Column::new(name, least..=YEAR);
+    let columns = [minutes("arrival_min", 0.0), minutes("duration_min", 1.0)];
+    let jobs = reference.numbers(JOBS, columns)?;
     let jobs: Vec<(i64, i64)> =
         jobs.into_iter().map(|[arrival, duration]| (arrival as i64, duration as i64)).collect();
     let mut cases: Vec<Case<'a>> = Vec::new();
@@ -81,7 +86,7 @@ pub(super) fn plan<'a>(
             }
         }
     }
-    Ok(Plan { columns: COLUMNS, cases })
+    Ok(Plan { cases })
 }
 
 /// One row of the study.

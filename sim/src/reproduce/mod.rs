@@ -70,6 +70,19 @@ impl Study {
         matches!(self, Self::LwaNightly | Self::LwaProject) && !reference.has(noise::FILE)
     }
 
+    /// The columns of its rows, those of the published file.
+    #[must_use]
+    pub fn columns(self) -> &'static [&'static str] {
+        match self {
+            Self::LwaNightly => lwa_nightly::COLUMNS,
+            Self::LwaProject => lwa_project::COLUMNS,
+            Self::Gaia => gaia::COLUMNS,
+            Self::PauseResume => pause_resume::COLUMNS,
+            Self::Carbonscaler => carbonscaler::COLUMNS,
+            Self::Opendc => opendc::COLUMNS,
+        }
+    }
+
     /// The file of expected results in a reference folder.
     #[must_use]
     pub fn file(self) -> &'static str {
@@ -157,9 +170,8 @@ pub enum ReproduceError {
 type Case<'a> =
     Box<dyn Fn(&AtomicBool) -> Result<Vec<Vec<String>>, ReproduceError> + Send + Sync + 'a>;
 
-/// The columns of a study, its cases in order.
+/// The cases of a study in order.
 struct Plan<'a> {
-    columns: &'static [&'static str],
     cases: Vec<Case<'a>>,
 }
 
@@ -194,7 +206,7 @@ pub fn reproduce(
         rows
     };
     let rows: Result<Vec<_>, _> = plan.cases.par_iter().with_max_len(1).map(one).collect();
-    Ok(Table::new(plan.columns, rows?.into_iter().flatten().collect()))
+    Ok(Table::new(study.columns(), rows?.into_iter().flatten().collect()))
 }
 
 /// The chosen of what is there; without a choice all of it. A choice that is not there is an error.
@@ -206,8 +218,15 @@ fn chosen(
     if asked.is_empty() {
         return Ok(known.to_vec());
     }
+    let mut found: Vec<String> = Vec::new();
     for name in asked {
-        if !known.contains(name) {
+        // Names differ in more than their case.
+        let same = known.iter().find(|known| known.eq_ignore_ascii_case(name));
+        if let Some(same) = same {
+            if !found.contains(same) {
+                found.push(same.clone());
+            }
+        } else {
             let nearest =
                 carbon_kube_core::zone::nearest_name(name, known.iter().map(String::as_str));
             let all = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
@@ -215,24 +234,25 @@ fn chosen(
             return Err(ReproduceError::Unknown { what, asked: name.clone(), known });
         }
     }
-    Ok(asked.to_vec())
+    Ok(found)
 }
 
-/// A window of whole hours that a trace has.
-fn whole_hours(window: f64, trace: usize) -> Result<usize, ReproduceError> {
+/// A window of whole hours that a trace has; `None` for any other, which is an error only where it was
+/// asked for.
+fn whole_hours(window: f64, trace: usize, asked: bool) -> Result<Option<usize>, ReproduceError> {
     let fits = window.fract() == 0.0 && (1.0..=trace as f64).contains(&window);
-    fits.then_some(window as usize).ok_or_else(|| ReproduceError::Nothing {
-        why: format!("a window of {window} h; windows are whole hours, up to {trace} here"),
-    })
+    if asked && !fits {
+        let why = format!("a window of {window} h; windows are whole hours, up to {trace} here");
+        return Err(ReproduceError::Nothing { why });
+    }
+    Ok(fits.then_some(window as usize))
 }
 
 /// The chosen numbers; without a choice the usual ones and what the column of the published file
 /// has beside them, in order.
 fn numbers(asked: &[f64], usual: &[f64], published: Vec<f64>) -> Vec<f64> {
-    if !asked.is_empty() {
-        return asked.to_vec();
-    }
-    let mut all: Vec<f64> = usual.iter().copied().chain(published).collect();
+    let of_paper = usual.iter().copied().chain(published);
+    let mut all: Vec<f64> = if asked.is_empty() { of_paper.collect() } else { asked.to_vec() };
     all.sort_by(f64::total_cmp);
     all.dedup();
     all

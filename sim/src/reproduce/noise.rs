@@ -5,7 +5,7 @@ use carbon_kube_core::seed;
 use rand_distr::{Distribution, StandardNormal};
 
 use super::ReproduceError;
-use super::reference::{Reference, Trace};
+use super::reference::{Column, Reference, Trace};
 
 /// The standard normal numbers behind the authors' ten repetitions, a column each.
 pub(super) const FILE: &str = "lwa_noise_z.csv.gz";
@@ -27,9 +27,14 @@ pub(super) fn errors(
     let spread = error * trace.mean();
     let scaled = |z: Vec<f64>| Some(z.into_iter().map(|z| spread * z).collect());
     let columns: Vec<String> = (0..REPETITIONS).map(|seed| format!("seed{seed}")).collect();
-    let columns: [&str; REPETITIONS] = std::array::from_fn(|seed| columns[seed].as_str());
     if reference.has(FILE) {
-        let rows = reference.numbers(FILE, columns)?;
+        let normal = |seed: usize| Column::new(&columns[seed], -100.0..=100.0);
+        let rows = reference.numbers(FILE, std::array::from_fn::<_, REPETITIONS, _>(normal))?;
+        let (found, needed) = (rows.len(), trace.values.len());
+        if found < needed {
+            let reason = format!("has {found} rows, and trace {} {needed}", trace.name);
+            return Err(ReproduceError::File { path: FILE.to_owned(), reason });
+        }
         let column = |seed: usize| rows.iter().map(|row| row[seed]).collect();
         return Ok((0..REPETITIONS).map(|seed| scaled(column(seed))).collect());
     }

@@ -10,7 +10,7 @@ use super::table::number;
 use super::worlds::{self, START};
 use super::{Case, Options, Plan, ReproduceError, chosen};
 
-const COLUMNS: &[&str] =
+pub(super) const COLUMNS: &[&str] =
     &["zone", "load", "energy_kwh", "gco2_integrated_exactly", "gco2_in_opendc_test_source"];
 
 const TRACE: &str = "traces/opendc_first8h_2022.csv";
@@ -37,7 +37,7 @@ pub(super) fn plan<'a>(
         let trace = reference.of_zone(TRACE, &zone)?;
         cases.push(Box::new(move |stop| Ok(vec![row(&trace, stop)?])));
     }
-    Ok(Plan { columns: COLUMNS, cases })
+    Ok(Plan { cases })
 }
 
 fn row(trace: &Trace, stop: &AtomicBool) -> Result<Vec<String>, ReproduceError> {

@@ -15,7 +15,7 @@ use super::{Case, Options, Plan, ReproduceError, Study, chosen, numbers};
 use crate::bound::switching;
 use crate::world::World;
 
-const COLUMNS: &[&str] = &[
+pub(super) const COLUMNS: &[&str] = &[
     "trace",
     "U",
     "L",
@@ -39,7 +39,7 @@ pub(super) fn plan<'a>(
     reference: &'a Reference,
     options: &'a Options,
 ) -> Result<Plan<'a>, ReproduceError> {
-    let of = |column| reference.column(Study::PauseResume, column);
+    let of = |column| reference.column(Study::PauseResume, column, 0.0..=1e4);
     let windows = numbers(&options.filters.windows_h, &[24.0, 48.0], of("window_h")?);
     let slots = numbers(&[], &[4.0, 6.0, 12.0], of("k_slots")?);
     let switches = numbers(&[], &[0.0, 20.0, 50.0], of("beta")?);
@@ -48,8 +48,10 @@ pub(super) fn plan<'a>(
     for name in chosen("trace", &options.filters.traces, &known)? {
         let trace = reference.hourly(&name)?;
         for &window in &windows {
-            let hours = super::whole_hours(window, trace.values.len())?;
-            for &slots in slots.iter().filter(|&&slots| slots <= window) {
+            let asked = !options.filters.windows_h.is_empty();
+            let hours = super::whole_hours(window, trace.values.len(), asked)?;
+            let Some(hours) = hours else { continue };
+            for &slots in slots.iter().filter(|&&slots| is_whole(slots) && slots <= window) {
                 for &switch in &switches {
                     let case = Search::new(trace.clone(), hours, slots as usize, switch);
                     cases.push(Box::new(move |stop| Ok(vec![case.row(stop)?])));
@@ -57,7 +59,12 @@ pub(super) fn plan<'a>(
             }
         }
     }
-    Ok(Plan { columns: COLUMNS, cases })
+    Ok(Plan { cases })
+}
+
+/// Whether it is a number of slots.
+fn is_whole(slots: f64) -> bool {
+    slots >= 1.0 && slots.fract() == 0.0
 }
 
 /// One row: a job per window.

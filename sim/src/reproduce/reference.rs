@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,6 +19,22 @@ use super::{ReproduceError, Study, Table};
 pub struct Reference {
     folder: PathBuf,
 }
+
+/// A column of numbers and what they can be.
+#[derive(Clone, Debug)]
+pub(super) struct Column<'a> {
+    pub name: &'a str,
+    pub range: RangeInclusive<f64>,
+}
+
+impl<'a> Column<'a> {
+    pub fn new(name: &'a str, range: RangeInclusive<f64>) -> Self {
+        Self { name, range }
+    }
+}
+
+/// Intensities that a trace can have, in g/kWh; a series refuses some of them itself.
+const INTENSITIES: RangeInclusive<f64> = -1e5..=1e5;
 
 /// A trace of the folder: equal steps from an instant on.
 #[derive(Clone, Debug)]
@@ -47,9 +64,17 @@ impl Reference {
         }
     }
 
-    /// The published numbers of a column; none where there is no such file or column.
-    pub(super) fn column(&self, study: Study, name: &str) -> Result<Vec<f64>, ReproduceError> {
-        Ok(self.published(study)?.map(|table| table.numbers(name)).unwrap_or_default())
+    /// The published numbers of a column within a range; none where there is no such file or column.
+    pub(super) fn column(
+        &self,
+        study: Study,
+        name: &str,
+        range: RangeInclusive<f64>,
+    ) -> Result<Vec<f64>, ReproduceError> {
+        let mut numbers =
+            self.published(study)?.map(|table| table.numbers(name)).unwrap_or_default();
+        numbers.retain(|number| range.contains(number));
+        Ok(numbers)
     }
 
     /// Whether the folder has a file.
@@ -82,11 +107,11 @@ impl Reference {
         Ok(Table { columns, rows: rows.map_err(|error| failed(error.to_string()))? })
     }
 
-    /// Numbers of some columns of a table, row by row.
+    /// Numbers of some columns of a table, row by row; each within its column's range.
     pub(super) fn numbers<const N: usize>(
         &self,
         name: &str,
-        columns: [&str; N],
+        columns: [Column<'_>; N],
     ) -> Result<Vec<[f64; N]>, ReproduceError> {
         let table = self.table(name)?;
         let failed = |reason: String| ReproduceError::File {
@@ -94,18 +119,21 @@ impl Reference {
             reason,
         };
         let mut positions = [0; N];
-        for (position, column) in positions.iter_mut().zip(columns) {
-            *position =
-                table.column(column).ok_or_else(|| failed(format!("has no column `{column}`")))?;
+        for (position, column) in positions.iter_mut().zip(&columns) {
+            let found = table.column(column.name);
+            *position = found.ok_or_else(|| failed(format!("has no column `{}`", column.name)))?;
         }
         let mut rows = Vec::with_capacity(table.rows.len());
         for (line, row) in (2..).zip(&table.rows) {
             let mut numbers = [0.0; N];
-            for ((number, &position), column) in numbers.iter_mut().zip(&positions).zip(columns) {
+            for ((number, &position), column) in numbers.iter_mut().zip(&positions).zip(&columns) {
                 let text = row[position].trim();
-                let finite = text.parse().ok().filter(|value: &f64| value.is_finite());
-                *number = finite.ok_or_else(|| {
-                    failed(format!("line {line}, column `{column}`: `{text}` is not a number"))
+                let value = text.parse().ok().filter(|value| column.range.contains(value));
+                *number = value.ok_or_else(|| {
+                    let Column { name, range } = &column;
+                    let (low, high) = (range.start(), range.end());
+                    let wanted = format!("is not a number from {low} to {high}");
+                    failed(format!("line {line}, column `{name}`: `{text}` {wanted}"))
                 })?;
             }
             rows.push(numbers);
@@ -141,14 +169,14 @@ impl Reference {
         self.trace(name, &format!("traces/hourly_{name}.csv"), Span::HOUR)
     }
 
-    /// A trace of half hours of "Let's Wait Awhile", by region.
+    /// A trace of half hours of "Let's Wait Awhile", by region as its file has it.
     pub(super) fn half_hourly(&self, region: &str) -> Result<Trace, ReproduceError> {
-        let file = format!("traces/lwa_{}_2020_30min.csv", region.to_lowercase());
-        self.trace(region, &file, Span::MINUTE * 30)
+        let file = format!("traces/lwa_{region}_2020_30min.csv");
+        self.trace(&region.to_uppercase(), &file, Span::MINUTE * 30)
     }
 
     fn trace(&self, name: &str, file: &str, step: Span) -> Result<Trace, ReproduceError> {
-        let rows = self.numbers(file, ["gco2_per_kwh"])?;
+        let rows = self.numbers(file, [Column::new("gco2_per_kwh", INTENSITIES)])?;
         let values = rows.into_iter().map(|[value]| value).collect();
         Ok(Trace { name: name.to_owned(), step, values })
     }
@@ -156,7 +184,7 @@ impl Reference {
     /// The values of one zone of a table of several, in steps as its timestamps have them.
     pub(super) fn of_zone(&self, file: &str, zone: &str) -> Result<Trace, ReproduceError> {
         let table = self.table(file)?;
-        let values = self.numbers(file, ["gco2_per_kwh"])?;
+        let values = self.numbers(file, [Column::new("gco2_per_kwh", INTENSITIES)])?;
         let wrong = |reason: &str| ReproduceError::File {
             path: self.folder.join(file).display().to_string(),
             reason: reason.to_owned(),

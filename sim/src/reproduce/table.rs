@@ -44,9 +44,12 @@ impl Table {
 }
 
 /// A number with twelve significant digits, as short as it can be: more than any reference has, and
-/// short of the last ones of a double, which say nothing.
+/// short of the last ones of a double, which say nothing. What is no number is an empty cell.
 pub(super) fn number(value: f64) -> String {
-    if value == 0.0 || !value.is_finite() {
+    if !value.is_finite() {
+        return String::new();
+    }
+    if value == 0.0 {
         return "0".to_owned();
     }
     let rounded: f64 = format!("{value:.11e}").parse().unwrap_or(value);

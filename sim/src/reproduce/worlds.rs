@@ -12,7 +12,7 @@ use super::ReproduceError;
 use super::reference::Trace;
 use super::stays::{self, Stay};
 use crate::engine::{self, Hooks};
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, PodState};
 use crate::world::{
     AccountingSettings, Affinity, Disruption, GridZone, Operator, Owner, Pod, PodClass, PodRules,
     Pool, ReleaseOrder, Requirement, Resources, SchedulerSettings, Scoring, Taint, TaintEffect,
@@ -157,7 +157,17 @@ pub(super) fn run(
     stop: &AtomicBool,
 ) -> Result<Outcome, ReproduceError> {
     let hooks = Hooks { stop, progress: &|_| {}, events: None, decisions: None };
-    Ok(engine::run(world, policy, policy.name(), hooks)?)
+    whole(world, engine::run(world, policy, policy.name(), hooks)?)
+}
+
+/// A run in which each job was done while the trace lasted: anything else would be a wrong number.
+fn whole(world: &World, outcome: Outcome) -> Result<Outcome, ReproduceError> {
+    let done = outcome.pods.iter().all(|pod| pod.state == PodState::Completed);
+    if done && outcome.charged_beyond_trace == 0 {
+        return Ok(outcome);
+    }
+    let why = format!("trace {} ends before the jobs do", world.name);
+    Err(ReproduceError::Nothing { why })
 }
 
 /// Runs a policy and says when each pod ran where, by its number.
@@ -169,7 +179,7 @@ pub(super) fn run_with_stays(
     let mut log = Vec::new();
     let events: Option<Box<dyn std::io::Write + Send + '_>> = Some(Box::new(&mut log));
     let hooks = Hooks { stop, progress: &|_| {}, events, decisions: None };
-    let outcome = engine::run(world, policy, policy.name(), hooks)?;
+    let outcome = whole(world, engine::run(world, policy, policy.name(), hooks)?)?;
     let stays = stays::read(&log, world);
     Ok((outcome, stays))
 }
