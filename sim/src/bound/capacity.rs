@@ -21,7 +21,7 @@ use super::{BoundError, CapacityBound, latest};
 use crate::outcome::{Outcome, PodState};
 use crate::world::Resources;
 
-/// The most variables: about a minute of the solver.
+/// The most variables: the solver's time rises faster than their number.
 const MOST_VARIABLES: u64 = 20_000;
 
 /// What the solver's own tolerance may be wrong by.
