@@ -6,7 +6,7 @@
 //!                                       does not apply: the next model of the chain, and it says so
 //! ```
 //!
-//! A [`Forecaster`] is read from a *forecast file* ([`file`]) that `carbon-kube forecast train`
+//! A [`Forecaster`] is read from a *forecast file* ([`mod@file`]) that `carbon-kube forecast train`
 //! wrote. It holds models of single zones and a general one; for each hour ahead the first of
 //! the chain *the zone's model with weather, without, the general model, the typical hour* that has
 //! what it needs gives the value, so a gap in the past makes a forecast worse and never wrong.
