@@ -75,9 +75,6 @@ pub struct PodView {
     pub data: Bytes,
     /// Zones with a node that the pod may run on, by its selectors, affinity and tolerations.
     pub zones: ZoneSet,
-    /// Whether a node that is paid for whether it is used or not has room for it now. `false`
-    /// where nobody knows.
-    pub prepaid_room: bool,
 }
 
 /// What a decision may know of a job that can use more or fewer workers.
@@ -115,8 +112,6 @@ pub struct NodeView {
     /// The part of the emptiest such node that would be free with the pod on it, 0 to 1; `None`
     /// where nobody knows.
     pub free: Option<f64>,
-    /// Whether it is paid for whether it is used or not. `false` where nobody knows.
-    pub prepaid: bool,
 }
 
 #[cfg(test)]

@@ -126,7 +126,6 @@ mod tests {
             cpu_utilisation: 1.0,
             data: Bytes(0),
             zones: ZoneSet::default(),
-            prepaid_room: false,
         }
     }
 
@@ -136,7 +135,6 @@ mod tests {
             watts_per_core: Watts::new(10.0).unwrap(),
             usd_per_core_hour: 0.0,
             free: None,
-            prepaid: false,
         }
     }
 

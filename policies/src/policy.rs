@@ -30,7 +30,8 @@ pub trait Policy: Debug + Send + Sync {
         Gate::Release
     }
 
-    /// Whether held pods should be asked again when a node that is paid for anyway has room.
+    /// Whether a pod that may wait goes at once, and there, where a node has room that is paid for
+    /// whether it is used or not. Who holds pods sees to it.
     fn takes_prepaid_room(&self) -> bool {
         false
     }

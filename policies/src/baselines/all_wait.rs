@@ -1,11 +1,10 @@
 //! `all-wait`: wait as long as allowed, for room that is paid for anyway.
 
-use carbon_kube_core::view::{NodeView, PodView};
+use carbon_kube_core::view::PodView;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::prepaid;
-use crate::decision::{Gate, Verdict};
+use crate::decision::Gate;
 use crate::policy::Policy;
 use crate::signal::Signal;
 
@@ -25,19 +24,9 @@ impl Policy for AllWait {
         true
     }
 
-    fn place(
-        &self,
-        pod: &PodView,
-        nodes: &[NodeView],
-        signal: &Signal<'_>,
-        verdicts: &mut [Verdict],
-    ) {
-        prepaid::place(pod, nodes, signal, verdicts);
-    }
-
     fn gate(&self, pod: &PodView, signal: &Signal<'_>) -> Gate {
         match pod.must_run_by {
-            Some(limit) if limit > signal.now && !pod.prepaid_room => Gate::Hold { until: limit },
+            Some(limit) if limit > signal.now => Gate::Hold { until: limit },
             _ => Gate::Release,
         }
     }

@@ -1,13 +1,12 @@
 //! `carbon-time`: the best saving per hour until the pod is done.
 
-use carbon_kube_core::view::{NodeView, PodView};
+use carbon_kube_core::view::PodView;
 use carbon_kube_core::{Span, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::prepaid;
 use super::slots::{self, HOURLY};
-use crate::decision::{Gate, Verdict};
+use crate::decision::Gate;
 use crate::policy::Policy;
 use crate::signal::Signal;
 
@@ -40,22 +39,7 @@ impl Policy for CarbonTime {
         self.prepaid_first
     }
 
-    fn place(
-        &self,
-        pod: &PodView,
-        nodes: &[NodeView],
-        signal: &Signal<'_>,
-        verdicts: &mut [Verdict],
-    ) {
-        if self.prepaid_first {
-            prepaid::place(pod, nodes, signal, verdicts);
-        }
-    }
-
     fn gate(&self, pod: &PodView, signal: &Signal<'_>) -> Gate {
-        if self.prepaid_first && pod.prepaid_room {
-            return Gate::Release;
-        }
         match self.best_start(pod, signal) {
             Some(at) if at > signal.now => Gate::Start { at },
             _ => Gate::Release,

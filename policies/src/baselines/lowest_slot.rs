@@ -1,13 +1,12 @@
 //! `lowest-slot`: start in the cleanest slot, however long the pod runs.
 
-use carbon_kube_core::view::{NodeView, PodView};
+use carbon_kube_core::view::PodView;
 use carbon_kube_core::{Span, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::prepaid;
 use super::slots::{self, HOURLY};
-use crate::decision::{Gate, Verdict};
+use crate::decision::Gate;
 use crate::policy::Policy;
 use crate::signal::Signal;
 
@@ -38,22 +37,7 @@ impl Policy for LowestSlot {
         self.prepaid_first
     }
 
-    fn place(
-        &self,
-        pod: &PodView,
-        nodes: &[NodeView],
-        signal: &Signal<'_>,
-        verdicts: &mut [Verdict],
-    ) {
-        if self.prepaid_first {
-            prepaid::place(pod, nodes, signal, verdicts);
-        }
-    }
-
     fn gate(&self, pod: &PodView, signal: &Signal<'_>) -> Gate {
-        if self.prepaid_first && pod.prepaid_room {
-            return Gate::Release;
-        }
         match self.cleanest_slot(pod, signal) {
             Some(start) if start > signal.now => Gate::Hold { until: start },
             _ => Gate::Release,

@@ -1,13 +1,12 @@
 //! `lowest-window`: start at the cleanest forecast window that the limit allows.
 
 use carbon_kube_core::Time;
-use carbon_kube_core::view::{NodeView, PodView};
+use carbon_kube_core::view::PodView;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::prepaid;
 use super::slots::{self, HOURLY};
-use crate::decision::{Gate, Verdict};
+use crate::decision::Gate;
 use crate::policy::Policy;
 use crate::signal::Signal;
 
@@ -39,22 +38,7 @@ impl Policy for LowestWindow {
         self.prepaid_first
     }
 
-    fn place(
-        &self,
-        pod: &PodView,
-        nodes: &[NodeView],
-        signal: &Signal<'_>,
-        verdicts: &mut [Verdict],
-    ) {
-        if self.prepaid_first {
-            prepaid::place(pod, nodes, signal, verdicts);
-        }
-    }
-
     fn gate(&self, pod: &PodView, signal: &Signal<'_>) -> Gate {
-        if self.prepaid_first && pod.prepaid_room {
-            return Gate::Release;
-        }
         match self.best_start(pod, signal) {
             Some(start) if start > signal.now => Gate::Hold { until: start },
             _ => Gate::Release,

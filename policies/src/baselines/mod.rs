@@ -20,7 +20,6 @@ mod pcaps;
 mod percentile;
 mod percentile_lowest_zone;
 mod plan;
-mod prepaid;
 mod round_robin_zone;
 pub mod search;
 mod slots;

@@ -198,7 +198,6 @@ mod tests {
             cpu_utilisation: 1.0,
             data: Bytes(0),
             zones: ZoneSet::default().with(0),
-            prepaid_room: false,
         };
         policy.gate(&pod, &signal)
     }

@@ -27,7 +27,6 @@ fn pod(zones: impl IntoIterator<Item = usize>) -> PodView {
         cpu_utilisation: 1.0,
         data: Bytes(0),
         zones: zones.into_iter().collect::<ZoneSet>(),
-        prepaid_room: false,
     }
 }
 
@@ -48,7 +47,6 @@ fn node(zone: usize) -> NodeView {
         watts_per_core: Watts::new(10.0).unwrap(),
         usd_per_core_hour: 0.0,
         free: None,
-        prepaid: false,
     }
 }
 

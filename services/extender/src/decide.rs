@@ -280,6 +280,5 @@ fn pod_view(pod: &Pod<'_>, wishes: &Wishes, classes: &[Class]) -> PodView {
         cpu_utilisation: 1.0,
         data: Bytes(0),
         zones: classes.iter().filter_map(|class| class.view.zone).collect::<ZoneSet>(),
-        prepaid_room: false,
     }
 }

@@ -154,7 +154,6 @@ impl NodeIndex {
             usd_per_core_hour: facts.usd_per_core_hour,
             // The extender reads no pods, and so does not know what is in use.
             free: None,
-            prepaid: false,
         }
     }
 

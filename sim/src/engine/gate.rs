@@ -44,6 +44,7 @@ impl Simulation<'_> {
         };
         let signal = self.control.signal(self.now);
         let answer = match scale {
+            _ if self.has_prepaid_room(pod) => Gate::Release,
             Some(Scale { workers: 0, until }) => Gate::Hold { until },
             Some(_) => Gate::Release,
             None => self.policy.gate(&view, &signal),

@@ -284,8 +284,8 @@ struct Simulation<'w> {
     shiftable: Vec<u32>,
     /// CPU held by deferrable pods, for a policy's quota.
     deferrable_milli_cpu: u64,
-    /// Whether some pool is paid for whether it is used or not.
-    has_prepaid: bool,
+    /// Whether some pool is paid for whether it is used or not, and the policy goes there.
+    takes_prepaid_room: bool,
     /// No pod may be held, and no idle node is charged, beyond this, but for pods that still run.
     horizon: Time,
     scratch: Scratch,
@@ -371,7 +371,9 @@ impl<'w> Simulation<'w> {
             running: 0,
             shiftable: Vec::new(),
             deferrable_milli_cpu: 0,
-            has_prepaid: world.pools.iter().any(|pool| pool.prepaid),
+            takes_prepaid_room: world.scheduler.holding == Holding::Gate
+                && world.pools.iter().any(|pool| pool.prepaid)
+                && policy.takes_prepaid_room(),
             horizon,
             scratch: Scratch::default(),
         };
@@ -499,13 +501,14 @@ impl<'w> Simulation<'w> {
             cpu_utilisation: class.cpu_utilisation,
             data: class.data,
             zones: self.classes[spec.class as usize].zones,
-            // An extender does not know.
-            prepaid_room: self.has_prepaid && !self.holds_by_filter() && self.has_prepaid_room(pod),
         }
     }
 
-    /// Whether a prepaid node that the pod may use has room for it.
+    /// Whether a prepaid node that the pod may use has room for it, and the policy goes there.
     fn has_prepaid_room(&self, pod: u32) -> bool {
+        if !self.takes_prepaid_room {
+            return false;
+        }
         let spec = &self.world.pods[pod as usize];
         let pools = self.classes[spec.class as usize].eligible.iter().map(|e| e.pool as usize);
         let mut prepaid = pools.filter(|&pool| self.world.pools[pool].prepaid);
@@ -581,7 +584,6 @@ impl crate::world::Pool {
             watts_per_core: self.watts_per_core() * (1.0 / self.speed),
             usd_per_core_hour: self.usd_per_hour / cores,
             free: None,
-            prepaid: self.prepaid,
         }
     }
 }

@@ -59,9 +59,7 @@ impl Scratch {
             affinity: 0,
         });
         let free = Some(1.0 - share).filter(|_| class.knows_room);
-        let view = class.views[position];
-        let prepaid = view.prepaid && class.knows_room;
-        self.views.push(NodeView { free, prepaid, ..view });
+        self.views.push(NodeView { free, ..class.views[position] });
     }
 }
 
@@ -256,10 +254,23 @@ impl Simulation<'_> {
         let signal = self.control.signal(self.now);
         let holding = self.world.scheduler.holding;
         let held = judge(self.policy, holding, &view, views, &signal, verdicts);
+        if self.takes_prepaid_room && view.must_run_by.is_some_and(|limit| limit > self.now) {
+            self.keep_to_prepaid(candidates, verdicts);
+        }
         self.best_of(pod, candidates, verdicts).ok_or(match holding {
             Holding::Gate => Failure::NoRoom,
             Holding::Filter { .. } => Failure::Refused { held },
         })
+    }
+
+    /// Leaves the prepaid nodes alone, where there are some.
+    fn keep_to_prepaid(&self, candidates: &[Candidate], verdicts: &mut [Verdict]) {
+        let is_prepaid = |candidate: &Candidate| self.world.pools[candidate.pool as usize].prepaid;
+        if candidates.iter().any(is_prepaid) {
+            for (candidate, verdict) in candidates.iter().zip(verdicts) {
+                verdict.feasible &= is_prepaid(candidate);
+            }
+        }
     }
 
     fn best_of(
@@ -314,7 +325,7 @@ impl Simulation<'_> {
     /// A node has room again: pending pods that fit on it are tried, by priority, then by age.
     pub(super) fn room_on(&mut self, pool: u32, node: u32) {
         let is_prepaid = self.world.pools[pool as usize].prepaid;
-        if is_prepaid && !self.held.is_empty() && self.policy.takes_prepaid_room() {
+        if is_prepaid && self.takes_prepaid_room && !self.held.is_empty() {
             self.schedule(self.now, Due::Prepaid);
         }
         if self.pending.is_empty() {

@@ -10,7 +10,7 @@ use super::reference::{Column, Reference, Trace};
 use super::stays::Stay;
 use super::table::number;
 use super::worlds::{self, START};
-use super::{Case, Options, Plan, ReproduceError, Study, chosen, numbers};
+use super::{Case, Options, ReproduceError, Study, chosen, numbers};
 use crate::world::{PodClass, World};
 
 pub(super) const COLUMNS: &[&str] = &[
@@ -44,10 +44,10 @@ struct Profile {
     watts: f64,
 }
 
-pub(super) fn plan<'a>(
+pub(super) fn cases<'a>(
     reference: &'a Reference,
     options: &'a Options,
-) -> Result<Plan<'a>, ReproduceError> {
+) -> Result<Vec<Case<'a>>, ReproduceError> {
     let of = |column| reference.column(Study::Carbonscaler, column, 0.0..=1e4);
     let filters = &options.filters;
     let windows = numbers(&filters.windows_h, &[12.0, 24.0, 36.0, 48.0], of("window_h")?);
@@ -72,7 +72,7 @@ pub(super) fn plan<'a>(
             }
         }
     }
-    Ok(Plan { cases })
+    Ok(cases)
 }
 
 /// The profiles of the folder, by name. The row of no workers says nothing.

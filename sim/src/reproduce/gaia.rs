@@ -14,7 +14,7 @@ use super::reference::{Column, Reference, Trace};
 use super::stays::Stay;
 use super::table::number;
 use super::worlds::{self, START};
-use super::{Case, Options, Plan, ReproduceError, Study, chosen};
+use super::{Case, Options, ReproduceError, Study, chosen};
 use crate::outcome::Outcome;
 use crate::world::{Pod, PodClass, ReleaseOrder, World};
 
@@ -62,7 +62,6 @@ const SPOT_POOL: usize = 1;
 /// One of GAIA's policies: a rule of ours and how it buys CPUs.
 struct Rule {
     name: &'static str,
-    /// Start early where reserved CPUs are free; `true`: the rule does so.
     policy: fn() -> Box<dyn Policy>,
     /// Policies hear a queue's mean length rather than the job's own.
     expects_mean: bool,
@@ -122,20 +121,21 @@ const RULES: [Rule; 13] = [
         .with_reserved(&[6, 9]),
 ];
 
-pub(super) fn plan<'a>(
+pub(super) fn cases<'a>(
     reference: &'a Reference,
     options: &'a Options,
-) -> Result<Plan<'a>, ReproduceError> {
+) -> Result<Vec<Case<'a>>, ReproduceError> {
     let filters = &options.filters;
     let known = reference.traces("hourly_", ".csv")?;
     let names: Vec<String> = RULES.iter().map(|rule| rule.name.to_owned()).collect();
     let policies = chosen("policy", &filters.policies, &names)?;
     let jobs = jobs(reference)?;
     let published = published_reserved(reference)?;
+    let start_hours = start_hours(reference, options)?;
     let mut cases: Vec<Case<'a>> = Vec::new();
     for name in chosen("trace", &filters.traces, &known)? {
         let trace = reference.hourly(&name)?;
-        for start in start_hours(reference, options)? {
+        for &start in &start_hours {
             if start.saturating_add(MONTH) > trace.values.len() {
                 // What was not asked for is passed over.
                 if filters.start_hours.is_empty() {
@@ -153,7 +153,7 @@ pub(super) fn plan<'a>(
             }
         }
     }
-    Ok(Plan { cases })
+    Ok(cases)
 }
 
 /// Reserved CPUs of a rule: those asked for, else the usual ones and those published for it.

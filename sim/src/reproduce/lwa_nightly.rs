@@ -10,7 +10,7 @@ use super::lwa::{self, SLOT, SLOT_MINUTES};
 use super::reference::{Reference, Trace};
 use super::table::number;
 use super::worlds::{self, START};
-use super::{Case, Options, Plan, ReproduceError, Study, noise};
+use super::{Case, Options, ReproduceError, Study, noise::Noise};
 
 pub(super) const COLUMNS: &[&str] = &[
     "region",
@@ -32,22 +32,24 @@ const NIGHTS: i64 = 365;
 const DAY: i64 = 48;
 const PLANNED: i64 = 2;
 
-pub(super) fn plan<'a>(
+pub(super) fn cases<'a>(
     reference: &'a Reference,
     options: &'a Options,
-) -> Result<Plan<'a>, ReproduceError> {
+) -> Result<Vec<Case<'a>>, ReproduceError> {
     let windows = windows(options)?;
     let mut cases: Vec<Case<'a>> = Vec::new();
+    let errors = lwa::errors(reference, options, Study::LwaNightly)?;
+    let noise = Noise::read(reference, &errors, options.seed)?;
     for trace in lwa::traces(reference, options)? {
-        for error in lwa::errors(reference, options, Study::LwaNightly)? {
-            let errors = noise::errors(reference, &trace, error, options.seed)?;
+        for &error in &errors {
+            let errors = noise.errors(&trace, error)?;
             let (trace, windows) = (trace.clone(), windows.clone());
             cases.push(Box::new(move |stop| {
                 rows(&trace, error, &errors, &windows, options.strict, stop)
             }));
         }
     }
-    Ok(Plan { cases })
+    Ok(cases)
 }
 
 /// Windows in slots each way: the chosen hours, or all.

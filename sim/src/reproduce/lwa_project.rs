@@ -10,7 +10,7 @@ use super::lwa::{self, SLOT, SLOT_MINUTES};
 use super::reference::{Column, Reference, Trace};
 use super::table::{boolean, number};
 use super::worlds::{self, START};
-use super::{Case, Options, Plan, ReproduceError, Study, chosen, noise};
+use super::{Case, Options, ReproduceError, Study, chosen, noise::Noise};
 use crate::outcome::Outcome;
 use crate::world::World;
 
@@ -51,10 +51,10 @@ const YEAR: f64 = 366.0 * 24.0 * 60.0;
 /// The start of a working day.
 const MORNING: i64 = 9 * HOUR;
 
-pub(super) fn plan<'a>(
+pub(super) fn cases<'a>(
     reference: &'a Reference,
     options: &'a Options,
-) -> Result<Plan<'a>, ReproduceError> {
+) -> Result<Vec<Case<'a>>, ReproduceError> {
     let known: Vec<String> = DEADLINES.iter().map(|(name, _)| (*name).to_owned()).collect();
     let deadlines = chosen("deadline", &options.filters.deadlines, &known)?;
     let minutes = |name, least| Column::new(name, least..=YEAR);
@@ -63,9 +63,11 @@ pub(super) fn plan<'a>(
     let jobs: Vec<(i64, i64)> =
         jobs.into_iter().map(|[arrival, duration]| (arrival as i64, duration as i64)).collect();
     let mut cases: Vec<Case<'a>> = Vec::new();
+    let errors = lwa::errors(reference, options, Study::LwaProject)?;
+    let noise = Noise::read(reference, &errors, options.seed)?;
     for trace in lwa::traces(reference, options)? {
-        for error in lwa::errors(reference, options, Study::LwaProject)? {
-            let errors = noise::errors(reference, &trace, error, options.seed)?;
+        for &error in &errors {
+            let errors = noise.errors(&trace, error)?;
             for (name, rule) in
                 DEADLINES.into_iter().filter(|(name, _)| deadlines.iter().any(|d| d == name))
             {
@@ -86,7 +88,7 @@ pub(super) fn plan<'a>(
             }
         }
     }
-    Ok(Plan { cases })
+    Ok(cases)
 }
 
 /// One row of the study.

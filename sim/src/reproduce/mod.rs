@@ -170,11 +170,6 @@ pub enum ReproduceError {
 type Case<'a> =
     Box<dyn Fn(&AtomicBool) -> Result<Vec<Vec<String>>, ReproduceError> + Send + Sync + 'a>;
 
-/// The cases of a study in order.
-struct Plan<'a> {
-    cases: Vec<Case<'a>>,
-}
-
 /// Runs a study. `progress` hears how many cases are done and how many there are.
 ///
 /// # Errors
@@ -187,16 +182,16 @@ pub fn reproduce(
     stop: &AtomicBool,
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Table, ReproduceError> {
-    let plan = match study {
-        Study::LwaNightly => lwa_nightly::plan(reference, options)?,
-        Study::LwaProject => lwa_project::plan(reference, options)?,
-        Study::Gaia => gaia::plan(reference, options)?,
-        Study::PauseResume => pause_resume::plan(reference, options)?,
-        Study::Carbonscaler => carbonscaler::plan(reference, options)?,
-        Study::Opendc => opendc::plan(reference, options)?,
+    let cases = match study {
+        Study::LwaNightly => lwa_nightly::cases(reference, options)?,
+        Study::LwaProject => lwa_project::cases(reference, options)?,
+        Study::Gaia => gaia::cases(reference, options)?,
+        Study::PauseResume => pause_resume::cases(reference, options)?,
+        Study::Carbonscaler => carbonscaler::cases(reference, options)?,
+        Study::Opendc => opendc::cases(reference, options)?,
     };
     let done = std::sync::atomic::AtomicU64::new(0);
-    let all = plan.cases.len() as u64;
+    let all = cases.len() as u64;
     let one = |case: &Case<'_>| {
         if stop.load(Ordering::Relaxed) {
             return Err(RunError::Interrupted.into());
@@ -205,7 +200,7 @@ pub fn reproduce(
         progress(done.fetch_add(1, Ordering::Relaxed) + 1, all);
         rows
     };
-    let rows: Result<Vec<_>, _> = plan.cases.par_iter().with_max_len(1).map(one).collect();
+    let rows: Result<Vec<_>, _> = cases.par_iter().with_max_len(1).map(one).collect();
     Ok(Table::new(study.columns(), rows?.into_iter().flatten().collect()))
 }
 

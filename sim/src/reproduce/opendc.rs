@@ -8,7 +8,7 @@ use carbon_kube_policies::baselines::DefaultScheduler;
 use super::reference::{Reference, Trace};
 use super::table::number;
 use super::worlds::{self, START};
-use super::{Case, Options, Plan, ReproduceError, chosen};
+use super::{Case, Options, ReproduceError, chosen};
 
 pub(super) const COLUMNS: &[&str] =
     &["zone", "load", "energy_kwh", "gco2_integrated_exactly", "gco2_in_opendc_test_source"];
@@ -20,10 +20,10 @@ const WATTS: f64 = 300.0;
 const LOAD: f64 = 0.5;
 const LENGTH: Span = Span::from_millis(7_200_000);
 
-pub(super) fn plan<'a>(
+pub(super) fn cases<'a>(
     reference: &'a Reference,
     options: &'a Options,
-) -> Result<Plan<'a>, ReproduceError> {
+) -> Result<Vec<Case<'a>>, ReproduceError> {
     let table = reference.table(TRACE)?;
     let column = table.column("zone").ok_or_else(|| ReproduceError::File {
         path: TRACE.to_owned(),
@@ -37,7 +37,7 @@ pub(super) fn plan<'a>(
         let trace = reference.of_zone(TRACE, &zone)?;
         cases.push(Box::new(move |stop| Ok(vec![row(&trace, stop)?])));
     }
-    Ok(Plan { cases })
+    Ok(cases)
 }
 
 fn row(trace: &Trace, stop: &AtomicBool) -> Result<Vec<String>, ReproduceError> {

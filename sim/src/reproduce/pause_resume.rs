@@ -11,7 +11,7 @@ use carbon_kube_policies::baselines::{DefaultScheduler, DoubleThreshold, KMin, O
 use super::reference::{Reference, Trace};
 use super::table::number;
 use super::worlds::{self, START};
-use super::{Case, Options, Plan, ReproduceError, Study, chosen, numbers};
+use super::{Case, Options, ReproduceError, Study, chosen, numbers};
 use crate::bound::switching;
 use crate::world::World;
 
@@ -35,10 +35,10 @@ pub(super) const COLUMNS: &[&str] = &[
 /// Windows begin this many hours apart.
 const APART: usize = 24;
 
-pub(super) fn plan<'a>(
+pub(super) fn cases<'a>(
     reference: &'a Reference,
     options: &'a Options,
-) -> Result<Plan<'a>, ReproduceError> {
+) -> Result<Vec<Case<'a>>, ReproduceError> {
     let of = |column| reference.column(Study::PauseResume, column, 0.0..=1e4);
     let windows = numbers(&options.filters.windows_h, &[24.0, 48.0], of("window_h")?);
     let slots = numbers(&[], &[4.0, 6.0, 12.0], of("k_slots")?);
@@ -59,7 +59,7 @@ pub(super) fn plan<'a>(
             }
         }
     }
-    Ok(Plan { cases })
+    Ok(cases)
 }
 
 /// Whether it is a number of slots.

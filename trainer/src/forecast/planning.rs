@@ -128,7 +128,6 @@ fn start(policy: &dyn Policy, zone: &ZoneHours, outlooks: &Outlooks, job: &Job) 
         cpu_utilisation: 1.0,
         data: Bytes(0),
         zones: ZoneSet::default().with(0),
-        prepaid_room: false,
     };
     let mut now = job.arrival;
     while now < limit {
