@@ -16,7 +16,7 @@ use rand::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 use rand_pcg::Pcg64;
 
-use crate::forecaster::{HourlyForecast, Learned};
+use crate::forecaster::{Learned, SteppedForecast};
 use crate::intensity::IntensitySeries;
 use crate::seed;
 use crate::time::{Span, Time};
@@ -57,6 +57,20 @@ impl<'a> History<'a> {
             self.series.mean(from, from + Span::HOUR).ok().map(GramsPerKwh::get)
         });
         full.chain(std::iter::once_with(|| self.latest().map(GramsPerKwh::get)))
+    }
+
+    /// The values in force at the start of the last `count` steps up to the one that `now` is in, the
+    /// latest first. `None` is a gap or before the trace.
+    pub fn by_step(&self, step: Span, count: u32) -> impl Iterator<Item = Option<f64>> + '_ {
+        let latest = self.now.floor(step);
+        (0..i64::from(count))
+            .map(move |ago| self.series.at(latest - step * ago).ok().map(GramsPerKwh::get))
+    }
+
+    /// The step of the trace.
+    #[must_use]
+    pub fn step(&self) -> Span {
+        self.series.step()
     }
 
     /// Hourly means of the last `hours` full hours, oldest first, without those that are unknown.
@@ -197,7 +211,7 @@ pub struct View<'a> {
     /// Error in g/kWh of each hour after the hour of `now`; empty for models without noise.
     errors: Vec<f64>,
     /// What a learned model has issued at `now`.
-    issued: Option<HourlyForecast>,
+    issued: Option<SteppedForecast>,
 }
 
 /// Hours of noise that are drawn at most: two weeks of horizon.

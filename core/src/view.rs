@@ -7,7 +7,7 @@ use crate::units::{Bytes, MilliCpu, Watts};
 pub type ZoneIndex = usize;
 
 /// A set of grid zones, by position. At most [`ZoneSet::MAX_ZONES`] zones take part in one run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ZoneSet(u64);
 
 impl ZoneSet {

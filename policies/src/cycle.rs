@@ -162,6 +162,7 @@ mod tests {
             next_update: minute(at + 5),
             zones: &zones,
             transfer_kwh_per_gb: 0.06,
+            plans: None,
         };
         let mut verdicts = vec![Verdict { feasible: false, score: 3 }; nodes.len()];
         let held = judge(policy, holding, &pod(), &nodes, &signal, &mut verdicts);

@@ -16,6 +16,7 @@ pub mod decision;
 pub mod file;
 pub mod forecast;
 pub mod library;
+pub mod plans;
 pub mod policy;
 mod ranges;
 pub mod release;

@@ -10,6 +10,8 @@ use carbon_kube_core::view::ZoneIndex;
 use carbon_kube_core::zone::Clock;
 use carbon_kube_core::{GramsPerKwh, Time};
 
+use crate::plans::Plans;
+
 /// The grid at one instant.
 #[derive(Clone, Copy)]
 pub struct Signal<'a> {
@@ -21,6 +23,8 @@ pub struct Signal<'a> {
     pub zones: &'a [ZoneSignal<'a>],
     /// Energy of moving one gigabyte, at each end, in kWh.
     pub transfer_kwh_per_gb: f64,
+    /// Plans that pods share; `None` where each makes its own.
+    pub plans: Option<&'a Plans>,
 }
 
 /// One zone at one instant.

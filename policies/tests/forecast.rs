@@ -14,6 +14,7 @@ use carbon_kube_policies::forecast::chain::{Model, Origin};
 use carbon_kube_policies::forecast::file::{self, ForecastFile, Loaded, ModelCard, Range};
 use carbon_kube_policies::forecast::{
     Features, Forecaster, HORIZON_HOURS, Linear, Mix, PAST_HOURS, PROBABILITIES, Past, Weather,
+    tensors,
 };
 use proptest::prelude::*;
 
@@ -23,7 +24,7 @@ fn model(features: Features, level: Option<f32>) -> Model {
     let weights = vec![1.0 / features.count() as f32; HORIZON_HOURS * features.count()];
     let errors = [-0.2, -0.1, -0.05, 0.0, 0.05, 0.1, 0.2].repeat(HORIZON_HOURS);
     let constants = vec![0.1; HORIZON_HOURS];
-    Model { linear: Linear::new(features, weights, constants, errors).unwrap(), level }
+    Model::of(Linear::new(features, weights, constants, errors).unwrap(), level)
 }
 
 fn zone() -> Zone {
@@ -195,12 +196,13 @@ fn written() -> (ForecastFile, Vec<u8>) {
         validation: range(),
         validation_mae_grams_per_kwh: 20.0,
         data: vec!["test".into()],
+        corrections: Vec::new(),
     };
     let models = BTreeMap::from([
-        ("US-CA".to_owned(), model(Features::ZONE, Some(200.0)).linear),
-        ("general".to_owned(), model(Features::GENERAL, None).linear),
+        ("US-CA".to_owned(), model(Features::ZONE, Some(200.0))),
+        ("general".to_owned(), model(Features::GENERAL, None)),
     ]);
-    let weights = file::weights(&models).unwrap();
+    let weights = tensors::write(&models, &BTreeMap::new()).unwrap();
     let file = ForecastFile {
         version: 1,
         name: "test".into(),
@@ -214,6 +216,7 @@ fn written() -> (ForecastFile, Vec<u8>) {
             card("US-CA", Some(zone()), Features::ZONE, Some(200.0)),
             card("general", None, Features::GENERAL, None),
         ],
+        nowcasts: Vec::new(),
     };
     (file, weights)
 }

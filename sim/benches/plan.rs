@@ -6,7 +6,7 @@ mod support;
 use std::sync::Arc;
 
 use carbon_kube_core::forecast::{ForecastModel, History};
-use carbon_kube_core::forecaster::{Forecaster, HourlyForecast, Learned};
+use carbon_kube_core::forecaster::{Forecaster, Learned, SteppedForecast};
 use carbon_kube_core::{Span, Zone};
 use carbon_kube_sim::world::World;
 use divan::Bencher;
@@ -21,9 +21,9 @@ fn main() {
 struct Falling;
 
 impl Forecaster for Falling {
-    fn issue(&self, _zone: &Zone, past: &History<'_>) -> Option<HourlyForecast> {
+    fn issue(&self, _zone: &Zone, past: &History<'_>) -> Option<SteppedForecast> {
         let hours = (0..97).map(|hour| (300.0 - f64::from(hour), 50.0));
-        Some(HourlyForecast::new(past.now().floor(Span::HOUR), hours))
+        Some(SteppedForecast::new(past.now().floor(Span::HOUR), Span::HOUR, hours))
     }
 }
 

@@ -11,7 +11,7 @@ use carbon_kube_policies::baselines::Plan;
 use carbon_kube_policies::forecast::{Mix, Weather};
 use carbon_kube_sim::forecast;
 use carbon_kube_trainer::forecast::fit::{self, Split};
-use carbon_kube_trainer::forecast::{Issues, ZoneHours, accuracy, planning};
+use carbon_kube_trainer::forecast::{Issues, Learners, ZoneHours, accuracy, planning};
 
 /// The folder of data, or nothing where the variable is not set: the test says that it is skipped.
 fn data() -> Option<PathBuf> {
@@ -47,7 +47,7 @@ fn zone(data: &Path, name: &str, source: &str, years: [u32; 2], with_weather: bo
 fn share(zone: &ZoneHours, test: u32) -> f64 {
     let from: Time = format!("{test}-01-01").parse().unwrap();
     let split = Split { zone, training: (zone.start, from), validation: None };
-    let fitted = fit::zone(&split, zone.features()).unwrap();
+    let fitted = fit::zone(&split, zone.features(), Learners::default()).unwrap();
     let issues = Issues::refitted(&fitted, zone, from, zone.end(), Span::DAY * 7).unwrap();
     let day = accuracy::by_day(&issues)[0];
     assert!((70.0..95.0).contains(&day.coverage80_percent), "{}: {day:?}", zone.zone);

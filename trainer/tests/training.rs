@@ -8,7 +8,7 @@ use carbon_kube_policies::forecast::Features;
 use carbon_kube_policies::forecast::chain::Origin;
 use carbon_kube_trainer::forecast::fit::{self, Split};
 use carbon_kube_trainer::forecast::{
-    Issues, TrainError, ZoneHours, accuracy, issues, noise, planning,
+    Issues, Learners, TrainError, ZoneHours, accuracy, issues, noise, planning,
 };
 use rand::RngExt;
 
@@ -41,7 +41,7 @@ fn split(zone: &ZoneHours, until: Time) -> Split<'_> {
 fn a_day_that_repeats_is_learned_and_planned_for() {
     let zone = zone("US-CA", 300, 5.0);
     let until = start() + Span::DAY * 240;
-    let fitted = fit::zone(&split(&zone, until), Features::ZONE).unwrap();
+    let fitted = fit::zone(&split(&zone, until), Features::ZONE, Learners::default()).unwrap();
     let issues = Issues::of(&issues::alone(&zone, fitted.model), &zone, until, zone.end());
     for day in accuracy::by_day(&issues) {
         // The noise is uniform: its mean absolute value is 2.5 g.
@@ -84,7 +84,7 @@ fn what_is_refitted_never_sees_what_comes_later() {
         garbage.values[((at - start()).millis() / Span::HOUR.millis()) as usize] = Some(9_000.0);
     }
     let issued = |zone: &ZoneHours| {
-        let fitted = fit::zone(&split(zone, from), Features::ZONE).unwrap();
+        let fitted = fit::zone(&split(zone, from), Features::ZONE, Learners::default()).unwrap();
         let issues =
             Issues::refitted(&fitted, zone, from, middle + Span::HOUR, Span::DAY * 7).unwrap();
         issues.forecasts
@@ -95,10 +95,12 @@ fn what_is_refitted_never_sees_what_comes_later() {
 #[test]
 fn too_little_is_said_to_be_too_little() {
     let short = zone("US-CA", 80, 5.0);
-    let error = fit::zone(&split(&short, short.end()), Features::ZONE).unwrap_err();
+    let error =
+        fit::zone(&split(&short, short.end()), Features::ZONE, Learners::default()).unwrap_err();
     assert!(matches!(error, TrainError::TooFew { ahead: 1, .. }), "{error}");
     let mut clean = zone("US-CA", 200, 5.0);
     clean.values.fill(Some(0.0));
-    let error = fit::zone(&split(&clean, clean.end()), Features::ZONE).unwrap_err();
+    let error =
+        fit::zone(&split(&clean, clean.end()), Features::ZONE, Learners::default()).unwrap_err();
     assert!(matches!(error, TrainError::NoLevel { .. }), "{error}");
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use carbon_kube_core::{Span, Time, Zone};
 use carbon_kube_datasets::intensity::Format as FileFormat;
+#[cfg(feature = "train")]
+use carbon_kube_trainer::forecast::Learners;
 use clap::{Args as ClapArgs, Subcommand};
 
 use crate::args::{Format, ReadArgs};
@@ -75,9 +77,35 @@ pub struct TrainArgs {
     /// end all hours are learned
     #[arg(long, value_name = "TIME")]
     pub validate_from: Option<Time>,
+    #[command(flatten)]
+    pub learners: LearnerArgs,
     /// Folder to write; it must not exist
     #[arg(long, short, value_name = "DIR")]
     pub out: PathBuf,
+}
+
+/// What is added to the lines.
+#[cfg(feature = "train")]
+#[derive(Debug, ClapArgs)]
+pub struct LearnerArgs {
+    /// Learners of what the lines of a zone miss, each believed as far as it helps on hours that it
+    /// has not seen; if not given, there are lines alone
+    #[arg(long, value_name = "LEARNER", value_enum, value_delimiter = ',')]
+    learners: Vec<Learner>,
+}
+
+#[cfg(feature = "train")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Learner {
+    /// Boosted trees
+    Trees,
+}
+
+#[cfg(feature = "train")]
+impl LearnerArgs {
+    pub fn chosen(&self) -> Learners {
+        Learners { trees: self.learners.contains(&Learner::Trees) }
+    }
 }
 
 #[cfg(feature = "train")]
@@ -106,6 +134,8 @@ pub struct EvaluateArgs {
     /// Fit again to all hours before, this often
     #[arg(long, value_name = "SPAN", requires = "train_until")]
     pub refit: Option<Span>,
+    #[command(flatten)]
+    pub learners: LearnerArgs,
     /// How late planning sees a forecast, in full hours: an hourly value is in force from its start
     /// on, and published after its end
     #[arg(long, value_name = "SPAN", default_value_t = Span::ZERO, value_parser = full_hours)]

@@ -8,7 +8,7 @@ use carbon_kube_core::Span;
 use carbon_kube_core::Zone;
 use carbon_kube_core::intensity::IntensitySeries;
 use carbon_kube_datasets::{generation, intensity, weather};
-use carbon_kube_policies::forecast::{Mix, Weather};
+use carbon_kube_policies::forecast::{Forecaster, Mix, Weather};
 use carbon_kube_sim::forecast;
 
 use super::args::{DataArgs, ZoneFile};
@@ -23,6 +23,15 @@ pub struct ZoneData {
     pub mix: Option<Arc<Mix>>,
     /// Names of the files, without their folders.
     pub files: Vec<String>,
+}
+
+impl ZoneData {
+    /// Gives a forecaster the weather and the mix of the zone.
+    pub fn tell(&self, forecaster: &mut Forecaster) {
+        let zone = &self.series.label().zone;
+        forecaster.weather.extend(self.weather.iter().map(|told| (zone.clone(), Arc::clone(told))));
+        forecaster.mix.extend(self.mix.iter().map(|told| (zone.clone(), Arc::clone(told))));
+    }
 }
 
 /// The zones in the order of their names; each with at least one file.

@@ -13,7 +13,7 @@ use crate::failure::Failure;
 pub fn run(args: &PlotArgs) -> Result<ExitCode, Failure> {
     let zone = data::one(&args.data)?;
     let at = args.at.unwrap_or(zone.series.end() - Span::DAY * 4);
-    let forecast = predict::forecast(&zone, args.model.as_deref(), at)?;
+    let (forecast, _) = predict::forecast(&zone, args.model.as_deref(), at)?;
     let points: Vec<_> = forecast
         .hours
         .iter()

@@ -8,30 +8,39 @@ use carbon_kube_core::{Span, Time};
 use carbon_kube_policies::file::sha256;
 use carbon_kube_policies::forecast::chain::Model;
 use carbon_kube_policies::forecast::file::{
-    self, ForecastFile, Loaded, ModelCard, Range, VERSION, WEIGHTS, YAML,
+    self, CorrectionCard, ForecastFile, Loaded, ModelCard, NowcastCard, Range, VERSION, WEIGHTS,
+    YAML,
 };
-use carbon_kube_policies::forecast::{Features, HORIZON_HOURS, Linear, PROBABILITIES};
+use carbon_kube_policies::forecast::nowcast::is_step;
+use carbon_kube_policies::forecast::{
+    Features, Forecaster, HORIZON_HOURS, Nowcast, PROBABILITIES, tensors,
+};
 use carbon_kube_sim::report::{OutputDirectory, ReportError};
 use carbon_kube_trainer::forecast::fit::{self, Fitted, Split};
-use carbon_kube_trainer::forecast::{TrainError, ZoneHours, accuracy, issues};
+use carbon_kube_trainer::forecast::{TrainError, ZoneHours, accuracy, issues, nowcast};
 
 use super::args::TrainArgs;
-use super::data;
+use super::data::{self, ZoneData};
 use crate::failure::Failure;
 use crate::output;
 
 /// A trained model and its card.
-type Trained = (ModelCard, Linear);
+type Trained = (ModelCard, Model);
 
 pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
     let data = data::read(&args.data)?;
     let zones: Vec<(ZoneHours, Vec<String>)> = data
-        .into_values()
-        .map(|zone| (ZoneHours::of(&zone.series, zone.weather, zone.mix), zone.files))
+        .values()
+        .map(|zone| {
+            let hours = ZoneHours::of(&zone.series, zone.weather.clone(), zone.mix.clone());
+            (hours, zone.files.clone())
+        })
         .collect();
+    let mut nowcasts = Vec::new();
     let mut trained: Vec<Trained> = Vec::new();
-    for (zone, files) in &zones {
+    for ((zone, files), data) in zones.iter().zip(data.values()) {
         let split = split(zone, args.validate_from);
+        let first = trained.len();
         // The chain of the zone: with all that there is, without the mix, without the weather.
         let all = zone.features();
         let mut chain = vec![all, Features { mix: false, ..all }, Features::ZONE];
@@ -40,8 +49,12 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
             let mix = if features.mix { "-mix" } else { "" };
             let weather = if features.weather { "-weather" } else { "" };
             let name = format!("{}{mix}{weather}", zone.zone);
-            let fitted = fit_all(&[split], |split| fit::zone(&split[0], features))?;
+            let fitted =
+                fit_all(&[split], |split| fit::zone(&split[0], features, args.learners.chosen()))?;
             trained.push(card(name, &[split], files.clone(), fitted));
+        }
+        if is_step(data.series.step()) {
+            nowcasts.push(nowcast(data, &split, &trained[first..])?);
         }
     }
     let splits: Vec<Split<'_>> =
@@ -49,7 +62,7 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
     let fitted = fit_all(&splits, fit::general)?;
     let files = zones.iter().flat_map(|(_, files)| files.clone()).collect();
     trained.push(card("general".to_owned(), &splits, files, fitted));
-    write(args, trained)?;
+    write(args, trained, nowcasts)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -79,7 +92,7 @@ fn fit_all(
         }
     }
     let all = fitted.ridge.model(carbon_kube_trainer::forecast::ridge::PENALTY);
-    let all = all.and_then(|all| fit::with_errors_of(&all, &fitted.model)).map_err(failure)?;
+    let all = all.and_then(|all| fit::with_line_of(&all, &fitted.model)).map_err(failure)?;
     Ok((fitted.model, all))
 }
 
@@ -114,16 +127,56 @@ fn card(
         validation: range(&|split| split.validation.unwrap_or(split.training)),
         validation_mae_grams_per_kwh: errors.iter().sum::<f64>() / errors.len().max(1) as f64,
         data,
+        corrections: model.corrections.iter().map(CorrectionCard::of).collect(),
     };
-    (card, model.linear)
+    (card, model)
 }
 
-fn write(args: &TrainArgs, trained: Vec<Trained>) -> Result<(), Failure> {
-    let (cards, linears): (Vec<ModelCard>, Vec<Linear>) = trained.into_iter().unzip();
-    let by_name: BTreeMap<String, Linear> =
-        cards.iter().map(|card| card.name.clone()).zip(linears).collect();
+/// The next hours step by step, on top of the models of the zone.
+fn nowcast(
+    data: &ZoneData,
+    split: &Split<'_>,
+    chain: &[Trained],
+) -> Result<(NowcastCard, Nowcast), Failure> {
+    let zone = &split.zone.zone;
+    let mut forecaster = Forecaster::default();
+    let models = chain.iter().map(|(_, model)| model.clone()).collect();
+    forecaster.zones.insert(zone.clone(), models);
+    data.tell(&mut forecaster);
+    let validation = split.validation.unwrap_or(split.training);
+    let nowcast = nowcast::fit(&data.series, &forecaster, split.training, validation)
+        .map_err(|error| Failure::new(format!("{zone}: {error}")))?;
+    let errors = nowcast::errors(&data.series, &forecaster, &nowcast, validation);
+    let range = |(from, to)| Range { from, to };
+    let card = NowcastCard {
+        name: format!("{zone}-nowcast"),
+        zone: zone.clone(),
+        step_minutes: (data.series.step().millis() / Span::MINUTE.millis()) as u32,
+        level_grams_per_kwh: f64::from(nowcast.level()),
+        training: range(split.training),
+        validation: range(validation),
+        validation_mae_grams_per_kwh: errors
+            .iter()
+            .map(|row| row.nowcast_grams_per_kwh)
+            .sum::<f64>()
+            / errors.len().max(1) as f64,
+    };
+    Ok((card, nowcast))
+}
+
+fn write(
+    args: &TrainArgs,
+    trained: Vec<Trained>,
+    nowcasts: Vec<(NowcastCard, Nowcast)>,
+) -> Result<(), Failure> {
+    let (cards, models): (Vec<ModelCard>, Vec<Model>) = trained.into_iter().unzip();
+    let by_name: BTreeMap<String, Model> =
+        cards.iter().map(|card| card.name.clone()).zip(models).collect();
     let refused = |error: file::ForecastFileError| Failure::new(error.to_string());
-    let weights = file::weights(&by_name).map_err(refused)?;
+    let (of_nowcasts, nowcasts): (Vec<NowcastCard>, Vec<Nowcast>) = nowcasts.into_iter().unzip();
+    let names = of_nowcasts.iter().map(|card| card.name.clone());
+    let nowcasts = names.zip(nowcasts).collect();
+    let weights = tensors::write(&by_name, &nowcasts).map_err(refused)?;
     let file = ForecastFile {
         version: VERSION,
         name: args.name.clone(),
@@ -134,6 +187,7 @@ fn write(args: &TrainArgs, trained: Vec<Trained>) -> Result<(), Failure> {
         code_version: env!("CARGO_PKG_VERSION").to_owned(),
         command: "carbon-kube forecast train".to_owned(),
         models: cards,
+        nowcasts: of_nowcasts,
     };
     let yaml = file::yaml(&file);
     // What is written can be read: the limits of the file are those of a ConfigMap.

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::slots;
 use crate::decision::{Gate, Run};
+use crate::plans::{Class, Search};
 use crate::policy::Policy;
 use crate::signal::Signal;
 
@@ -51,12 +52,9 @@ impl Policy for Plan {
         let (Some(limit), Some(length)) = (pod.must_run_by, pod.remaining) else {
             return Gate::Release;
         };
-        let wait = if pod.interruptible && self.suspend {
-            is_hour_to_skip(pod.zones, signal, limit, length, Span::ZERO)
-        } else {
-            self.is_later_start_better(pod.zones, signal, limit, length)
-        };
-        if wait && limit > signal.now {
+        let pieces = pod.interruptible && self.suspend;
+        let class = Class::new(pod.zones, length, pieces.then_some(Span::ZERO));
+        if limit > signal.now && self.is_worth_waiting(class, signal, limit) {
             Gate::Hold { until: signal.next_update.min(limit) }
         } else {
             Gate::Release
@@ -69,10 +67,10 @@ impl Policy for Plan {
             return Run::Continue;
         };
         let limit = limit - pod.checkpoint;
-        let zones = ZoneSet::default().with(zone);
+        let class = Class::new(ZoneSet::default().with(zone), length, Some(pod.checkpoint));
         if self.suspend
             && signal.next_update <= limit
-            && is_hour_to_skip(zones, signal, limit, length, pod.checkpoint)
+            && self.is_worth_waiting(class, signal, limit)
         {
             return Run::Pause { until: signal.next_update };
         }
@@ -81,37 +79,101 @@ impl Policy for Plan {
 }
 
 impl Plan {
-    /// Whether some start after now and up to the limit has a cleaner window, by the margin.
-    fn is_later_start_better(
+    /// Whether a pod of this class does better by not running now, where it may wait up to `limit`.
+    fn is_worth_waiting(&self, class: Class, signal: &Signal<'_>, limit: Time) -> bool {
+        // Work in pieces ends in time where the last hour of it does.
+        let end = if class.pause.is_some() { limit + class.length } else { limit };
+        let go_on = |search: &mut Search| match class.pause {
+            Some(pause) => gather_cleaner_hours(search, class, pause, signal, end),
+            None => self.find_cleaner_start(search, class, signal, end),
+        };
+        let search = match signal.plans {
+            Some(plans) => plans.search(signal.now, class, go_on),
+            None => Search::alone(signal.now, go_on),
+        };
+        search.found.is_some_and(|at| at <= end) || self.is_limit_cleaner(class, signal, limit)
+    }
+
+    /// Looks at the starts now + 1 h, + 2 h, ... up to `end` for a cleaner window than that of now,
+    /// by the margin.
+    fn find_cleaner_start(
         &self,
-        zones: ZoneSet,
+        search: &mut Search,
+        class: Class,
         signal: &Signal<'_>,
-        limit: Time,
-        length: Span,
-    ) -> bool {
-        let Some(now) = cleanest(zones, signal, signal.now, signal.now + length) else {
+        end: Time,
+    ) {
+        let is_to_do = |search: &Search| search.found.is_none() && !search.is_over;
+        if !is_to_do(search) || search.next > end {
+            return;
+        }
+        let Some(bar) = self.bar(class, signal) else {
+            search.is_over = true;
+            return;
+        };
+        while is_to_do(search) && search.next <= end {
+            let start = search.next;
+            match cleanest(class.zones, signal, start, start + class.length) {
+                Some(then) if slots::rank(then) < bar => search.found = Some(start),
+                Some(_) => search.next = start + Span::HOUR,
+                // Beyond the horizon nobody knows better.
+                None => search.is_over = true,
+            }
+        }
+    }
+
+    /// The rank that a later window must be under.
+    fn bar(&self, class: Class, signal: &Signal<'_>) -> Option<i64> {
+        let (from, to) = (signal.now, signal.now + class.length);
+        let now = cleanest(class.zones, signal, from, to)?;
+        // Most plans have no margin, and a look-up costs.
+        let width = if self.margin > 0.0 { width(class.zones, signal, from, to) } else { 0.0 };
+        Some(slots::rank(now - self.margin * width))
+    }
+
+    /// Whether the window that starts at the limit itself, between two full hours, is cleaner.
+    fn is_limit_cleaner(&self, class: Class, signal: &Signal<'_>, limit: Time) -> bool {
+        let is_own = (limit - signal.now).millis() % Span::HOUR.millis() != 0;
+        if class.pause.is_some() || !is_own || limit < signal.now {
             return false;
-        };
-        // Most plans have no margin, and a look-up per pod and hour costs.
-        let width = if self.margin > 0.0 {
-            width(zones, signal, signal.now, signal.now + length)
-        } else {
-            0.0
-        };
-        let least = now - self.margin * width;
-        later_starts(signal.now, limit)
-            // Beyond the horizon nobody knows better.
-            .map_while(|start| cleanest(zones, signal, start, start + length))
-            .any(|then| slots::rank(then) < slots::rank(least))
+        }
+        let then = cleanest(class.zones, signal, limit, limit + class.length);
+        then.zip(self.bar(class, signal)).is_some_and(|(then, bar)| slots::rank(then) < bar)
     }
 }
 
-/// Now + 1 h, + 2 h, ... and the limit itself.
-fn later_starts(now: Time, limit: Time) -> impl Iterator<Item = Time> {
-    let hours = (limit - now).millis().max(0) / Span::HOUR.millis();
-    let full = (1..=hours).map(move |hour| now + Span::HOUR * hour);
-    let at_limit = (now + Span::HOUR * hours < limit).then_some(limit);
-    full.chain(at_limit)
+/// Adds up the hours up to `end` that are cleaner than the one that begins now, until they make up
+/// the whole length: then a pod that may be paused does better without this hour. `pause` is the
+/// work that a pause costs, which must be less than it gains.
+fn gather_cleaner_hours(
+    search: &mut Search,
+    class: Class,
+    pause: Span,
+    signal: &Signal<'_>,
+    end: Time,
+) {
+    let mean = |from: Time, to: Time| {
+        cleanest(class.zones, signal, from, to).map(|grams| grams / (to - from).hours())
+    };
+    let Some(current) = mean(signal.now, signal.now + Span::HOUR.min(class.length)) else {
+        search.is_over = true;
+        return;
+    };
+    // What is saved by an hour elsewhere must pay for the work that is done twice.
+    let bar = slots::rank(current * (1.0 - pause.hours().min(1.0)));
+    while search.found.is_none() && !search.is_over && search.next < end {
+        let start = search.next;
+        let Some(mean) = mean(start, start + Span::HOUR) else {
+            search.is_over = true;
+            return;
+        };
+        if slots::rank(mean) < bar {
+            let missing = class.length - search.gathered;
+            search.found = (missing <= Span::HOUR).then_some(start + missing);
+            search.gathered += Span::HOUR;
+        }
+        search.next = start + Span::HOUR;
+    }
 }
 
 /// Forecast of `[from, to)` in the cleanest of some zones, in g/kWh x hours.
@@ -126,43 +188,11 @@ fn width(zones: ZoneSet, signal: &Signal<'_>, from: Time, to: Time) -> f64 {
     zones.iter().filter_map(of_zone).min_by(f64::total_cmp).unwrap_or(0.0)
 }
 
-/// Whether a pod that may be paused does better without the hour that begins now: the hours up to
-/// its last chance that are cleaner make up its whole length. `pause` is the work that a pause
-/// costs, which must be less than it gains.
-fn is_hour_to_skip(
-    zones: ZoneSet,
-    signal: &Signal<'_>,
-    limit: Time,
-    length: Span,
-    pause: Span,
-) -> bool {
-    let mean = |from: Time, to: Time| {
-        cleanest(zones, signal, from, to).map(|grams| grams / (to - from).hours())
-    };
-    let (now, end) = (signal.now, limit + length);
-    let Some(current) = mean(now, now + Span::HOUR.min(length.max(Span::from_millis(1)))) else {
-        return false;
-    };
-    // What is saved by an hour elsewhere must pay for the work that is done twice.
-    let bar = current * (1.0 - pause.hours().min(1.0));
-    let mut cleaner = Span::ZERO;
-    let mut start = now + Span::HOUR;
-    while start < end && cleaner < length {
-        let stop = (start + Span::HOUR).min(end);
-        let Some(mean) = mean(start, stop) else { break };
-        if slots::rank(mean) < slots::rank(bar) {
-            cleaner += stop - start;
-        }
-        start = stop;
-    }
-    cleaner >= length
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use carbon_kube_core::forecaster::HourlyForecast;
+    use carbon_kube_core::forecaster::SteppedForecast;
     use carbon_kube_core::{Bytes, MilliCpu};
 
     use super::*;
@@ -172,7 +202,8 @@ mod tests {
 
     /// The pod's answer at hour 0 of a forecast of these values, each +- `half`.
     fn gate(policy: &Plan, values: &[f64], half: f64, hours: i64, wait: i64, pieces: bool) -> Gate {
-        let forecast = HourlyForecast::new(NOW, values.iter().map(|&value| (value, 2.0 * half)));
+        let expected = values.iter().map(|&value| (value, 2.0 * half));
+        let forecast = SteppedForecast::new(NOW, Span::HOUR, expected);
         let zones = [ZoneSignal {
             intensity: None,
             threshold: None,
@@ -185,6 +216,7 @@ mod tests {
             next_update: NOW + Span::HOUR,
             zones: &zones,
             transfer_kwh_per_gb: 0.0,
+            plans: None,
         };
         let pod = PodView {
             created: NOW,

@@ -51,7 +51,13 @@ fn node(zone: usize) -> NodeView {
 }
 
 fn signal<'a>(zones: &'a [ZoneSignal<'a>], now: i64) -> Signal<'a> {
-    Signal { now: hour(now), next_update: hour(now + 1), zones, transfer_kwh_per_gb: 0.06 }
+    Signal {
+        now: hour(now),
+        next_update: hour(now + 1),
+        zones,
+        transfer_kwh_per_gb: 0.06,
+        plans: None,
+    }
 }
 
 fn scores(policy: &dyn Policy, zones: &[ZoneSignal<'_>]) -> Vec<Option<i64>> {

@@ -5,19 +5,24 @@ use std::fmt;
 use std::sync::Arc;
 
 use carbon_kube_core::forecast::History;
-use carbon_kube_core::forecaster::{self, HourlyForecast};
+use carbon_kube_core::forecaster::{self, SteppedForecast};
 use carbon_kube_core::{GramsPerKwh, Span, Time, Zone};
 
-use super::calendar::Calendar;
+use super::calendar::{Calendar, LocalHour};
 use super::features::Beside;
 use super::typical_hour::{local_hour, typical_hours};
-use super::{Features, HORIZON_HOURS, Linear, Mix, PROBABILITIES, Past, Weather};
+use super::{
+    Correction, Features, HORIZON_HOURS, Linear, Mix, Nowcast, PROBABILITIES, Past, Weather,
+    nowcast,
+};
 
 /// Who made the forecast of an hour, best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Origin {
     /// The value in force: the hour in progress.
     Known,
+    /// The zone's own model of the next steps.
+    Nowcast,
     /// The zone's own model that is told the generation mix, with or without weather.
     ZoneWithMix,
     /// The zone's own model, with a weather forecast.
@@ -53,8 +58,10 @@ pub struct Forecast {
 /// A model of the chain, with the level that its inputs are divided by.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
-    /// Its weights.
+    /// A line per hour ahead, and the quantiles of the whole model's error.
     pub linear: Linear,
+    /// What is added to it.
+    pub corrections: Vec<Correction>,
     /// Mean of the zone in training, in g/kWh; `None` takes that of the last `meanHours`.
     pub level: Option<f32>,
 }
@@ -70,6 +77,35 @@ pub struct Forecaster {
     pub weather: BTreeMap<Zone, Arc<Weather>>,
     /// Generation mixes by zone.
     pub mix: BTreeMap<Zone, Arc<Mix>>,
+    /// Models of the next steps, of zones whose grid has steps within an hour.
+    pub nowcasts: BTreeMap<Zone, Nowcast>,
+}
+
+impl Model {
+    /// A line alone.
+    #[must_use]
+    pub fn of(linear: Linear, level: Option<f32>) -> Self {
+        Self { linear, corrections: Vec::new(), level }
+    }
+
+    /// The expected value of the hour `ahead`, which is `local` on the zone's clock, in parts of the
+    /// level. `scratch` is room that is used again.
+    #[must_use]
+    pub fn expected(
+        &self,
+        ahead: usize,
+        local: LocalHour,
+        inputs: &[f32],
+        scratch: &mut Vec<f32>,
+    ) -> f32 {
+        let line = self.linear.expected(ahead, inputs);
+        if self.corrections.is_empty() {
+            return line;
+        }
+        Correction::inputs(self.linear.features(), inputs, line, ahead, local, scratch);
+        let added: f32 = self.corrections.iter().map(|one| one.expected(ahead, scratch)).sum();
+        line + added
+    }
 }
 
 impl Origin {
@@ -87,6 +123,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Known => "known",
+            Self::Nowcast => "nowcast",
             Self::ZoneWithMix => "zone-with-mix",
             Self::ZoneWithWeather => "zone-with-weather",
             Self::Zone => "zone",
@@ -140,9 +177,11 @@ impl Forecaster {
 /// A model with the inputs that are the same for each hour ahead.
 struct Ready<'a> {
     origin: Origin,
-    model: &'a Linear,
+    model: &'a Model,
     level: f32,
     inputs: Vec<f32>,
+    /// Room for the inputs of corrections.
+    of_corrections: Vec<f32>,
 }
 
 impl<'a> Ready<'a> {
@@ -153,7 +192,7 @@ impl<'a> Ready<'a> {
         let level = (level > 0.0).then_some(level)?;
         let mut inputs = vec![0.0; features.count()];
         features.origin(past, level, beside, &mut inputs)?;
-        Some(Self { origin, model: &model.linear, level, inputs })
+        Some(Self { origin, model, level, inputs, of_corrections: Vec::new() })
     }
 
     fn expected(
@@ -163,15 +202,15 @@ impl<'a> Ready<'a> {
         beside: Beside<'_>,
         ahead: usize,
     ) -> Option<Expected> {
-        let Self { origin, model, level, inputs } = self;
-        model.features().target(past, *level, calendar, beside, ahead, inputs)?;
-        let value = model.expected(ahead, inputs);
+        let Self { origin, model, level, inputs, of_corrections } = self;
+        model.linear.features().target(past, *level, calendar, beside, ahead, inputs)?;
+        let start = past.now() + Span::HOUR * ahead as i64;
+        let value = model.expected(ahead, calendar.at(start), inputs, of_corrections);
         let grams = |relative: f32| within_a_grid(f64::from(relative * *level));
         let mut quantiles = [0.0; PROBABILITIES.len()];
-        for (quantile, error) in quantiles.iter_mut().zip(model.error(ahead)) {
+        for (quantile, error) in quantiles.iter_mut().zip(model.linear.error(ahead)) {
             *quantile = grams(value + error);
         }
-        let start = past.now() + Span::HOUR * ahead as i64;
         Some(Expected { start, value: grams(value), quantiles, origin: *origin })
     }
 }
@@ -190,10 +229,10 @@ impl Forecast {
 
     /// The forecast as a policy sees it; the interval is that of 80 %.
     #[must_use]
-    pub fn outlook(&self) -> HourlyForecast {
+    pub fn outlook(&self) -> SteppedForecast {
         let start = self.hours.first().map_or(Time::from_millis(0), |hour| hour.start);
         let hours = self.hours.iter().map(|hour| (hour.value, hour.high() - hour.low()));
-        HourlyForecast::new(start, hours)
+        SteppedForecast::new(start, Span::HOUR, hours)
     }
 }
 
@@ -212,7 +251,13 @@ impl Expected {
 }
 
 impl forecaster::Forecaster for Forecaster {
-    fn issue(&self, zone: &Zone, past: &History<'_>) -> Option<HourlyForecast> {
-        Some(self.forecast(zone, &Past::of(past))?.outlook())
+    fn issue(&self, zone: &Zone, past: &History<'_>) -> Option<SteppedForecast> {
+        let hourly = self.forecast(zone, &Past::of(past))?;
+        Some(match self.nowcasts.get(zone) {
+            Some(nowcast) => {
+                nowcast::outlook(nowcast.step(), &hourly, &nowcast.forecast(past, &hourly))
+            }
+            None => hourly.outlook(),
+        })
     }
 }

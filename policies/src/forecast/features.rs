@@ -162,6 +162,12 @@ impl Features {
         Some(())
     }
 
+    /// Where the calendar and the season are among the inputs.
+    pub(super) fn calendar(&self) -> std::ops::Range<usize> {
+        let start = self.origin_count() + self.days;
+        start..start + CALENDAR + if self.season { SEASON } else { 0 }
+    }
+
     fn origin_count(&self) -> usize {
         self.lags + 1 + self.weather_of_origin() + self.mix_of_origin()
     }

@@ -4,7 +4,8 @@
 //! ```text
 //!  forecast-open-v1/
 //!    forecast.yaml          version, models: zone, inputs, level, training range, validation error
-//!    forecast.safetensors   MODEL.weights, MODEL.constants, MODEL.errors: float 32, by hour ahead
+//!    forecast.safetensors   MODEL.weights, MODEL.constants, MODEL.errors: float 32, by hour ahead;
+//!                           MODEL.trees.*: the learners of what the line misses
 //!    SHA256SUMS             checksum of forecast.yaml, which holds that of the weights
 //! ```
 //!
@@ -12,19 +13,18 @@
 //! Reading is strict: a shape that does not fit, a number that is not finite or a checksum that
 //! differs refuses the file. Nothing here touches the disk.
 
-use std::collections::BTreeMap;
-
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use carbon_kube_core::{Time, Zone};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::SafeTensors;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::chain::{Forecaster, Model};
+use super::chain::Forecaster;
+use super::correction::{Correction, DAYS, Learner};
 use super::linear::LinearError;
-use super::{Features, HORIZON_HOURS, Linear, PROBABILITIES};
+use super::{Features, HORIZON_HOURS, PROBABILITIES, tensors};
 use crate::file::sha256;
 
 /// The version that is written, and the only one that is read.
@@ -70,6 +70,30 @@ pub struct ForecastFile {
     pub command: String,
     /// The models, in the order of the chain.
     pub models: Vec<ModelCard>,
+    /// Models of the next steps, at most one of a zone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nowcasts: Vec<NowcastCard>,
+}
+
+/// The model of a zone's next three hours, step by step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct NowcastCard {
+    /// Prefix of its tensors.
+    pub name: String,
+    /// The zone.
+    #[schemars(with = "String")]
+    pub zone: Zone,
+    /// The step of its grid, in minutes: a part of an hour.
+    pub step_minutes: u32,
+    /// What intensities are divided by, in g/kWh.
+    pub level_grams_per_kwh: f64,
+    /// What it was trained on.
+    pub training: Range,
+    /// What the quantiles of its error, and the number below, were taken from.
+    pub validation: Range,
+    /// Mean absolute error in validation over the three hours, in g/kWh.
+    pub validation_mae_grams_per_kwh: f64,
 }
 
 /// One model of a file.
@@ -96,6 +120,38 @@ pub struct ModelCard {
     pub validation_mae_grams_per_kwh: f64,
     /// Where the data come from.
     pub data: Vec<String>,
+    /// What is added to the line, in order; see [`Correction`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub corrections: Vec<CorrectionCard>,
+}
+
+/// A learner of the errors of the line, and how much of it is believed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct CorrectionCard {
+    /// What it is.
+    pub kind: CorrectionKind,
+    /// By day ahead, 0 to 1.
+    pub shares: [f32; DAYS],
+}
+
+impl CorrectionCard {
+    /// The card of a correction.
+    #[must_use]
+    pub fn of(correction: &Correction) -> Self {
+        let kind = match correction.learner {
+            Learner::Trees(_) => CorrectionKind::Trees,
+        };
+        Self { kind, shares: correction.shares }
+    }
+}
+
+/// The kinds of learners.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum CorrectionKind {
+    /// Boosted symmetric trees: `NAME.trees.inputs`, `.thresholds` (tree, level), `.leaves` (tree, leaf).
+    Trees,
 }
 
 /// A range of time.
@@ -157,6 +213,9 @@ pub enum ForecastFileError {
         /// What is wrong.
         error: LinearError,
     },
+    /// A learner that is believed in parts that are none.
+    #[error("model `{0}`: expected shares of 0 to 1")]
+    Shares(String),
     /// A level that nothing can be divided by.
     #[error("model `{0}`: expected a level above 0 g/kWh of a zone, and none of the general model")]
     Level(String),
@@ -192,38 +251,17 @@ impl Loaded {
         if file.horizon_hours != HORIZON_HOURS || file.probabilities != PROBABILITIES {
             return Err(ForecastFileError::Horizon);
         }
-        let tensors = SafeTensors::deserialize(weights)
+        let read = SafeTensors::deserialize(weights)
             .map_err(|error| ForecastFileError::Weights(error.to_string()))?;
-        let forecaster = forecaster(&file.models, &tensors)?;
+        let mut forecaster = forecaster(&file.models, &read)?;
+        for card in &file.nowcasts {
+            let nowcast = tensors::nowcast(card, &read)?;
+            if forecaster.nowcasts.insert(card.zone.clone(), nowcast).is_some() {
+                return Err(ForecastFileError::Twice(card.name.clone()));
+            }
+        }
         Ok(Self { file, forecaster, sha256: found })
     }
-}
-
-/// The bytes of [`WEIGHTS`] of these models, by name.
-///
-/// # Errors
-///
-/// Where a name is there twice.
-pub fn weights(models: &BTreeMap<String, Linear>) -> Result<Vec<u8>, ForecastFileError> {
-    let mut owned: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
-    for (name, model) in models {
-        let hours = HORIZON_HOURS;
-        for (what, numbers, width) in [
-            ("weights", model.weights(), model.features().count()),
-            ("constants", model.constants(), 1),
-            ("errors", model.errors(), PROBABILITIES.len()),
-        ] {
-            let bytes = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
-            owned.push((format!("{name}.{what}"), vec![hours, width], bytes));
-        }
-    }
-    let views: Result<Vec<_>, _> = owned
-        .iter()
-        .map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
-        .collect();
-    views
-        .and_then(|views| safetensors::serialize(views, None))
-        .map_err(|error| ForecastFileError::Weights(error.to_string()))
 }
 
 /// The forecast as a ConfigMap's manifest, ready to be applied. `yaml` and `weights` are the files
@@ -278,7 +316,7 @@ fn same_checksum(file: &'static str, expected: &str, found: &str) -> Result<(), 
 
 fn forecaster(
     cards: &[ModelCard],
-    tensors: &SafeTensors<'_>,
+    read: &SafeTensors<'_>,
 ) -> Result<Forecaster, ForecastFileError> {
     let mut forecaster = Forecaster::default();
     for (at, card) in cards.iter().enumerate() {
@@ -286,7 +324,7 @@ fn forecaster(
         if cards[..at].iter().any(|other| other.name == card.name) {
             return twice();
         }
-        let model = model(card, tensors)?;
+        let model = tensors::model(card, read)?;
         match &card.zone {
             Some(zone) => forecaster.zones.entry(zone.clone()).or_default().push(model),
             None if forecaster.general.is_none() => forecaster.general = Some(model),
@@ -294,29 +332,4 @@ fn forecaster(
         }
     }
     Ok(forecaster)
-}
-
-fn model(card: &ModelCard, tensors: &SafeTensors<'_>) -> Result<Model, ForecastFileError> {
-    let level = card.level_grams_per_kwh.map(|level| level as f32);
-    let usable = level.is_none_or(|level| level.is_finite() && level > 0.0);
-    if level.is_some() != card.zone.is_some() || !usable {
-        return Err(ForecastFileError::Level(card.name.clone()));
-    }
-    let numbers = |what: &str| numbers(tensors, &format!("{}.{what}", card.name));
-    let (weights, constants, errors) =
-        (numbers("weights")?, numbers("constants")?, numbers("errors")?);
-    let linear = Linear::new(card.features, weights, constants, errors)
-        .map_err(|error| ForecastFileError::Model { model: card.name.clone(), error })?;
-    Ok(Model { linear, level })
-}
-
-fn numbers(tensors: &SafeTensors<'_>, name: &str) -> Result<Vec<f32>, ForecastFileError> {
-    let tensor =
-        tensors.tensor(name).map_err(|error| ForecastFileError::Weights(error.to_string()))?;
-    if tensor.dtype() != Dtype::F32 {
-        let problem = format!("`{name}` is {:?}, expected F32", tensor.dtype());
-        return Err(ForecastFileError::Weights(problem));
-    }
-    let number = |bytes: &[u8]| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-    Ok(tensor.data().chunks_exact(4).map(number).collect())
 }

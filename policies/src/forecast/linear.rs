@@ -20,6 +20,9 @@ pub enum LinearError {
     /// The inputs are out of their ranges.
     #[error("features: expected `lags` and `meanHours` of 1 to 168 and `days` of 1 to 7")]
     Features,
+    /// A step that is no part of an hour.
+    #[error("expected a step of 5, 6, 10, 12, 15, 20 or 30 minutes")]
+    Step,
     /// Too many or too few numbers.
     #[error("{what}: {found} numbers, expected {expected}")]
     Shape {
@@ -29,6 +32,14 @@ pub enum LinearError {
         found: usize,
         /// How many there should be.
         expected: usize,
+    },
+    /// A tree that asks for an input that is not there.
+    #[error("trees.inputs: number {at} is not an input, 0 to {}", width - 1)]
+    Input {
+        /// Which number, from 0 on.
+        at: usize,
+        /// How many inputs there are.
+        width: usize,
     },
     /// NaN or infinite.
     #[error("{what}: number {at} is not finite")]
@@ -60,6 +71,16 @@ impl Linear {
         check("constants", &constants, HORIZON_HOURS)?;
         check("errors", &errors, HORIZON_HOURS * PROBABILITIES.len())?;
         Ok(Self { features, weights, constants, errors })
+    }
+
+    /// The same weights with other quantiles of the error.
+    ///
+    /// # Errors
+    ///
+    /// [`LinearError`] where a count does not fit or a number is not finite.
+    pub fn with_errors(self, errors: Vec<f32>) -> Result<Self, LinearError> {
+        check("errors", &errors, HORIZON_HOURS * PROBABILITIES.len())?;
+        Ok(Self { errors, ..self })
     }
 
     /// Its inputs.
@@ -100,7 +121,11 @@ impl Linear {
     }
 }
 
-fn check(what: &'static str, numbers: &[f32], expected: usize) -> Result<(), LinearError> {
+pub(super) fn check(
+    what: &'static str,
+    numbers: &[f32],
+    expected: usize,
+) -> Result<(), LinearError> {
     if numbers.len() != expected {
         return Err(LinearError::Shape { what, found: numbers.len(), expected });
     }

@@ -14,20 +14,28 @@
 
 pub mod calendar;
 pub mod chain;
+pub mod correction;
 pub mod features;
 pub mod file;
 pub mod library;
 pub mod linear;
 pub mod mix;
+pub mod nowcast;
 pub mod past;
+
+pub mod tensors;
+pub mod trees;
 pub mod typical_hour;
 pub mod weather;
 
 pub use chain::{Expected, Forecast, Forecaster, Origin};
+pub use correction::{Correction, Learner};
 pub use features::Features;
 pub use linear::Linear;
 pub use mix::Mix;
+pub use nowcast::Nowcast;
 pub use past::Past;
+pub use trees::Trees;
 pub use weather::Weather;
 
 /// Hours ahead that are forecast at most: four days, as CarbonCast and the grids' operators do.

@@ -203,6 +203,7 @@ fn judged(
         next_update: now.saturating_add(UPDATE_INTERVAL),
         zones: &decision.zones,
         transfer_kwh_per_gb: TRANSFER_KWH_PER_GB,
+        plans: None,
     };
     let views: Vec<NodeView> = decision.classes.iter().map(|class| class.view).collect();
     let mut verdicts = vec![Verdict::NO_OPINION; views.len()];

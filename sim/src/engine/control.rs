@@ -7,6 +7,7 @@ use std::sync::Arc;
 use carbon_kube_core::forecast::{History, Issue, Outlook};
 use carbon_kube_core::zone::Clock;
 use carbon_kube_core::{GramsPerKwh, Span, Time, seed};
+use carbon_kube_policies::plans::Plans;
 use carbon_kube_policies::{Holding, Observation, Policy, Signal, ZoneSignal};
 
 use super::{Due, Simulation};
@@ -28,6 +29,8 @@ pub(super) struct Control<'w> {
     next: Time,
     /// The snapshot in force.
     zones: Vec<ZoneSignal<'w>>,
+    /// What was planned on it.
+    plans: Plans,
     /// The published forecasts behind it.
     issues: Vec<Option<Issue>>,
     gauges: Vec<Gauge>,
@@ -58,6 +61,7 @@ impl<'w> Control<'w> {
             world,
             next: world.start,
             zones: (0..world.zones.len()).map(|zone| unknown(world, zone)).collect(),
+            plans: Plans::default(),
             issues: vec![None; world.zones.len()],
             gauges: (0..world.zones.len()).map(gauge).collect(),
         }
@@ -70,6 +74,7 @@ impl<'w> Control<'w> {
             next_update: self.next,
             zones: &self.zones,
             transfer_kwh_per_gb: self.world.accounting.transfer_kwh_per_gb,
+            plans: Some(&self.plans),
         }
     }
 
@@ -81,6 +86,7 @@ impl<'w> Control<'w> {
     fn look(&mut self, policy: &dyn Policy, now: Time) {
         let settings = &self.world.scheduler;
         let known = now - settings.signal_delay;
+        self.plans.clear();
         self.next = now.floor(settings.control_interval) + settings.control_interval;
         for (position, zone) in self.world.zones.iter().enumerate() {
             let history = History::new(&zone.series, known);

@@ -288,6 +288,11 @@ pub struct Forecast {
     /// the files hold observed weather, so does the forecast, and a saving is too good.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weather: Option<BTreeMap<String, String>>,
+    /// Generation by fuel for `model` by zone: paths of hourly files in the open format (columns
+    /// `coal_mw` to `other_mw`), relative to the scenario file; only hours up to the instant of a
+    /// forecast are looked at. Models with the mix among their inputs need it: `forecast-mix-v1`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mix: Option<BTreeMap<String, String>>,
 }
 
 /// A model of the future.

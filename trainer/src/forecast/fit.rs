@@ -7,6 +7,7 @@ use carbon_kube_policies::forecast::chain::Model;
 use super::ZoneHours;
 use super::issues::calibrate;
 use super::ridge::{PENALTY, Ridge, TrainError};
+use super::stack::{self, Learners};
 
 /// A range of target hours, `[from, to)`.
 pub type Hours = (Time, Time);
@@ -37,11 +38,15 @@ pub struct Fitted {
 /// # Errors
 ///
 /// [`TrainError`] where there is too little to learn from, or nothing above zero.
-pub fn zone(split: &Split<'_>, features: Features) -> Result<Fitted, TrainError> {
+pub fn zone(
+    split: &Split<'_>,
+    features: Features,
+    learners: Learners,
+) -> Result<Fitted, TrainError> {
     let (from, to) = split.training;
     let level = split.zone.mean(from, to).filter(|&mean| mean > 0.0);
     let no_level = || TrainError::NoLevel { zone: split.zone.zone.to_string(), from, to };
-    fit(&[*split], features, Some(level.ok_or_else(no_level)?))
+    fit(&[*split], features, Some(level.ok_or_else(no_level)?), learners)
 }
 
 /// The model of any zone, from many.
@@ -50,25 +55,33 @@ pub fn zone(split: &Split<'_>, features: Features) -> Result<Fitted, TrainError>
 ///
 /// As [`zone`].
 pub fn general(splits: &[Split<'_>]) -> Result<Fitted, TrainError> {
-    fit(splits, Features::GENERAL, None)
+    fit(splits, Features::GENERAL, None, Learners::default())
 }
 
-fn fit(splits: &[Split<'_>], features: Features, level: Option<f64>) -> Result<Fitted, TrainError> {
-    let mut seen = Ridge::new(features, level);
-    let mut held_back = Vec::new();
-    for split in splits {
-        let (training, validation) = parts(split);
-        seen.learn(split.zone, training.0, training.1);
-        held_back.push((split.zone, validation.0, validation.1));
+fn fit(
+    splits: &[Split<'_>],
+    features: Features,
+    level: Option<f64>,
+    learners: Learners,
+) -> Result<Fitted, TrainError> {
+    let mut ridge = Ridge::new(features, level);
+    let of_part = |part: fn((Hours, Hours)) -> Hours| -> Vec<(&ZoneHours, Hours)> {
+        splits.iter().map(|split| (split.zone, part(parts(split)))).collect()
+    };
+    let (seen, held_back) = (of_part(|(seen, _)| seen), of_part(|(_, held_back)| held_back));
+    for &(zone, (from, to)) in &seen {
+        ridge.learn(zone, from, to);
     }
-    let calibrated = calibrate(&seen.model(PENALTY)?, &held_back)?;
-    let mut ridge = seen;
-    for (split, &(zone, from, to)) in splits.iter().zip(&held_back) {
+    let line = ridge.model(PENALTY)?;
+    let learned = stack::learn(&line, &seen, learners)?;
+    let corrections = stack::with_shares(&line, learned, &held_back);
+    let calibrated = calibrate(&Model { corrections, ..line }, &held_back)?;
+    for (split, &(zone, (from, to))) in splits.iter().zip(&held_back) {
         if split.validation.is_none() {
             ridge.learn(zone, from, to);
         }
     }
-    let model = with_errors_of(&ridge.model(PENALTY)?, &calibrated)?;
+    let model = with_line_of(&ridge.model(PENALTY)?, &calibrated)?;
     Ok(Fitted { ridge, model })
 }
 
@@ -85,17 +98,13 @@ fn parts(split: &Split<'_>) -> (Hours, Hours) {
     }
 }
 
-/// The model with the errors of another one of the same inputs.
+/// The model with another line of the same inputs, that has learned more; corrections and errors
+/// stay.
 ///
 /// # Errors
 ///
 /// [`TrainError::Linear`] where the inputs differ.
-pub fn with_errors_of(model: &Model, calibrated: &Model) -> Result<Model, TrainError> {
-    let linear = carbon_kube_policies::forecast::Linear::new(
-        *model.linear.features(),
-        model.linear.weights().to_vec(),
-        model.linear.constants().to_vec(),
-        calibrated.linear.errors().to_vec(),
-    )?;
-    Ok(Model { linear, ..*model })
+pub fn with_line_of(line: &Model, model: &Model) -> Result<Model, TrainError> {
+    let linear = line.linear.clone().with_errors(model.linear.errors().to_vec())?;
+    Ok(Model { linear, corrections: model.corrections.clone(), level: line.level })
 }

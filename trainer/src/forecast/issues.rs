@@ -2,12 +2,11 @@
 
 use carbon_kube_core::{Span, Time};
 use carbon_kube_policies::forecast::chain::{Model, Origin};
-use carbon_kube_policies::forecast::linear::LinearError;
-use carbon_kube_policies::forecast::{Forecast, Forecaster, HORIZON_HOURS, Linear, PROBABILITIES};
+use carbon_kube_policies::forecast::{Forecast, Forecaster, HORIZON_HOURS, PROBABILITIES};
 use rayon::prelude::*;
 
 use super::ZoneHours;
-use super::fit::{Fitted, with_errors_of};
+use super::fit::{Fitted, Hours, with_line_of};
 use super::ridge::{PENALTY, TrainError};
 
 /// The forecasts that were issued at the hours of a range.
@@ -54,7 +53,7 @@ impl<'a> Issues<'a> {
         let mut start = from;
         while start < to.min(zone.end()) {
             let end = (start + refit).min(to);
-            let model = with_errors_of(&ridge.model(PENALTY)?, &fitted.model)?;
+            let model = with_line_of(&ridge.model(PENALTY)?, &fitted.model)?;
             let forecaster = alone(zone, model);
             forecasts.extend(Self::of(&forecaster, zone, start, end).forecasts);
             ridge.learn(zone, start, end);
@@ -95,9 +94,9 @@ pub fn alone(zone: &ZoneHours, model: Model) -> Forecaster {
 /// # Errors
 ///
 /// [`TrainError::TooFew`] where there is too little to tell a quantile.
-pub fn calibrate(model: &Model, zones: &[(&ZoneHours, Time, Time)]) -> Result<Model, TrainError> {
+pub fn calibrate(model: &Model, zones: &[(&ZoneHours, Hours)]) -> Result<Model, TrainError> {
     let mut by_ahead: Vec<Vec<f64>> = vec![Vec::new(); HORIZON_HOURS];
-    for &(zone, from, to) in zones {
+    for &(zone, (from, to)) in zones {
         let issues = Issues::of(&alone(zone, model.clone()), zone, from, to);
         for (now, forecast) in &issues.forecasts {
             let mean_hours = model.linear.features().mean_hours;
@@ -119,17 +118,12 @@ pub fn calibrate(model: &Model, zones: &[(&ZoneHours, Time, Time)]) -> Result<Mo
         ahead.sort_by(f64::total_cmp);
         errors.extend(PROBABILITIES.map(|probability| quantile(ahead, probability) as f32));
     }
-    let linear = Linear::new(
-        *model.linear.features(),
-        model.linear.weights().to_vec(),
-        model.linear.constants().to_vec(),
-        errors,
-    );
-    Ok(Model { linear: linear.map_err(|error: LinearError| TrainError::Linear(error))?, ..*model })
+    let linear = model.linear.clone().with_errors(errors)?;
+    Ok(Model { linear, ..model.clone() })
 }
 
 /// The quantile of sorted values, linear between two of them.
-fn quantile(sorted: &[f64], probability: f64) -> f64 {
+pub(super) fn quantile(sorted: &[f64], probability: f64) -> f64 {
     let at = probability * (sorted.len() - 1) as f64;
     let (low, high) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
     low + (high - low) * at.fract()

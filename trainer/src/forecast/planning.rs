@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use carbon_kube_core::forecaster::HourlyForecast;
+use carbon_kube_core::forecaster::SteppedForecast;
 use carbon_kube_core::view::{PodView, ZoneSet};
 use carbon_kube_core::{Bytes, GramsPerKwh, MilliCpu, Span, Time, seed};
 use carbon_kube_policies::{Gate, Policy, Signal, ZoneSignal};
@@ -60,7 +60,7 @@ pub fn jobs(root_seed: u64, count: usize, from: Time, to: Time) -> Vec<Job> {
 }
 
 /// Forecasts by instant of issue.
-pub type Outlooks = BTreeMap<Time, Arc<HourlyForecast>>;
+pub type Outlooks = BTreeMap<Time, Arc<SteppedForecast>>;
 
 /// What the policy saves where it sees these forecasts. Jobs whose hours are not all known are left
 /// out. `None` where none is left, or where nothing can be saved.
@@ -107,7 +107,7 @@ pub fn same_hour_yesterday(zone: &ZoneHours, from: Time, to: Time) -> Outlooks {
             std::iter::once(past.ago(0).map(|v| (f64::from(v), 0.0)))
                 .chain((1..=96).map(hour))
                 .collect();
-        Some((now, Arc::new(HourlyForecast::new(now, hours?))))
+        Some((now, Arc::new(SteppedForecast::new(now, Span::HOUR, hours?))))
     };
     zone.hours(from, to).filter_map(outlook).collect()
 }
@@ -139,7 +139,8 @@ fn start(policy: &dyn Policy, zone: &ZoneHours, outlooks: &Outlooks, job: &Job) 
             rank: 0,
         }];
         let next_update = now + Span::HOUR;
-        let signal = Signal { now, next_update, zones: &zones, transfer_kwh_per_gb: 0.0 };
+        let signal =
+            Signal { now, next_update, zones: &zones, transfer_kwh_per_gb: 0.0, plans: None };
         match policy.gate(&pod, &signal) {
             Gate::Release => return now,
             // A plan that is made once goes when its time comes.

@@ -134,6 +134,6 @@ impl Ridge {
         let constants = lines.iter().map(|line| line.constant as f32).collect();
         let errors = vec![0.0; HORIZON_HOURS * PROBABILITIES.len()];
         let linear = Linear::new(self.features, weights, constants, errors)?;
-        Ok(Model { linear, level: self.level })
+        Ok(Model::of(linear, self.level))
     }
 }

@@ -17,6 +17,7 @@ pub(super) fn check(spec: &Spec, report: &mut Report<'_>) {
         ("correlation", forecast.correlation.is_some(), noisy, "`noisy`"),
         ("file", forecast.file.is_some(), model, "`model`"),
         ("weather", forecast.weather.is_some(), model, "`model`"),
+        ("mix", forecast.mix.is_some(), model, "`model`"),
     ] {
         if given && !used {
             let message = format!("this key is for {of} only");
