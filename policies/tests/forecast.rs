@@ -5,16 +5,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use carbon_kube_core::forecast::History;
-use carbon_kube_core::forecaster::Forecaster as _;
+use carbon_kube_core::forecast::{History, Outlook};
+use carbon_kube_core::forecaster::{Forecaster as _, SteppedForecast};
 use carbon_kube_core::intensity::{IntensitySeries, Label, Provenance, Scope, Signal};
 use carbon_kube_core::{Span, Time, Zone};
 use carbon_kube_policies::file::sha256;
 use carbon_kube_policies::forecast::chain::{Model, Origin};
-use carbon_kube_policies::forecast::file::{self, ForecastFile, Loaded, ModelCard, Range};
+use carbon_kube_policies::forecast::file::{
+    self, CorrectionCard, ForecastFile, Loaded, ModelCard, NowcastCard, Range,
+};
 use carbon_kube_policies::forecast::{
-    Features, Forecaster, HORIZON_HOURS, Linear, Mix, PAST_HOURS, PROBABILITIES, Past, Weather,
-    tensors,
+    Correction, Features, Forecaster, HORIZON_HOURS, Learner, Linear, Mix, Nowcast, PAST_HOURS,
+    PROBABILITIES, Past, Trees, Weather, nowcast, tensors,
 };
 use proptest::prelude::*;
 
@@ -134,7 +136,8 @@ fn series(step: Span, values: Vec<f64>) -> IntensitySeries {
         provenance: Provenance::Measured,
         source: "test".into(),
     };
-    IntensitySeries::new(label, now(), step, values.into_iter().map(Some)).unwrap()
+    let values = values.into_iter().map(|value| Some(value).filter(|value| value.is_finite()));
+    IntensitySeries::new(label, now(), step, values).unwrap()
 }
 
 #[test]
@@ -146,6 +149,36 @@ fn an_hourly_and_a_5_minute_trace_of_the_same_hours_give_the_same_forecast() {
         |series: &IntensitySeries| forecaster().issue(&zone(), &History::new(series, at)).unwrap();
     let (coarse, fine) = (series(Span::HOUR, hours), series(Span::MINUTE * 5, fine));
     assert_eq!(issue(&coarse), issue(&fine));
+}
+
+/// The forecaster with a nowcast, on a trace of five minutes whose value is new at each step.
+fn by_5_minutes(values: Vec<f64>, at: Time) -> SteppedForecast {
+    let mut forecaster = forecaster();
+    forecaster.nowcasts.insert(zone(), nowcast());
+    let series = series(Span::MINUTE * 5, values);
+    forecaster.issue(&zone(), &History::new(&series, at)).unwrap()
+}
+
+#[test]
+fn the_next_three_hours_are_told_step_by_step_and_then_hour_by_hour() {
+    let mut values: Vec<f64> = past(PAST_HOURS + 5).into_iter().flatten().collect();
+    values = values.iter().flat_map(|&value| [value; 12]).collect();
+    let at = now() + Span::HOUR * PAST_HOURS as i64 + Span::MINUTE * 25;
+    let step = |forecast: &SteppedForecast, minutes: i64| {
+        let from = at + Span::MINUTE * minutes;
+        12.0 * forecast.integral_hours(from, from + Span::MINUTE * 5).unwrap()
+    };
+    let steady = by_5_minutes(values.clone(), at);
+    values[PAST_HOURS * 12 + 5] += 60.0;
+    let risen = by_5_minutes(values.clone(), at);
+    assert!(step(&risen, 5) > step(&steady, 5) + 1.0, "the last step counts");
+    assert!(steady.end() > at + Span::DAY * 3);
+    let hour = |minutes: i64| step(&risen, 60 * 5 - 25 + minutes);
+    assert!((hour(0) - hour(30)).abs() < 1e-9, "one value for the whole hour");
+    // Without one of the last steps there are hours only.
+    values[PAST_HOURS * 12 + 2] = f64::NAN;
+    let broken = by_5_minutes(values, at);
+    assert!((step(&broken, 40) - step(&broken, 60)).abs() < 1e-9);
 }
 
 proptest! {
@@ -169,6 +202,20 @@ proptest! {
         prop_assert_eq!(issue(honest), issue(other));
     }
 
+    /// The same of a grid of five minutes.
+    #[test]
+    fn a_future_of_garbage_changes_no_nowcast(
+        garbage in prop::collection::vec(0.0..9_999.0f64, 300),
+        known in PAST_HOURS * 12..PAST_HOURS * 12 + 60,
+    ) {
+        let hours = past(PAST_HOURS + 40).into_iter().flatten();
+        let honest: Vec<f64> = hours.flat_map(|value| [value; 12]).collect();
+        let mut other = honest.clone();
+        other[known + 1..known + 301].copy_from_slice(&garbage);
+        let at = now() + Span::MINUTE * 5 * known as i64;
+        prop_assert_eq!(by_5_minutes(honest, at), by_5_minutes(other, at));
+    }
+
     /// Whatever the feed sends, a forecast is finite, not negative, and of a known origin.
     #[test]
     fn no_past_makes_a_forecast_absurd(
@@ -184,7 +231,21 @@ proptest! {
     }
 }
 
-/// A file of the general model and one of a zone.
+/// Trees that ask for the line, and a nowcast of five minutes that says what its inputs say.
+fn trees() -> Correction {
+    let leaves = vec![-0.1, 0.0, 0.1, 0.2];
+    let trees = Trees::new(2, 20, vec![0, 3], vec![1.0, 0.5], leaves).unwrap();
+    Correction { learner: Learner::Trees(trees), shares: [1.0, 0.5, 0.0, 0.25] }
+}
+
+fn nowcast() -> Nowcast {
+    let steps = nowcast::steps(Span::MINUTE * 5);
+    let errors = [-0.2, -0.1, -0.05, 0.0, 0.05, 0.1, 0.2].repeat(steps);
+    let weights = vec![1.0 / nowcast::INPUTS as f32; steps * nowcast::INPUTS];
+    Nowcast::new(Span::MINUTE * 5, 200.0, weights, vec![0.1; steps], errors).unwrap()
+}
+
+/// A file of the general model, one of a zone with trees, and a nowcast.
 fn written() -> (ForecastFile, Vec<u8>) {
     let range = || Range { from: "2020-01-01".parse().unwrap(), to: "2021-01-01".parse().unwrap() };
     let card = |name: &str, zone: Option<Zone>, features, level_grams_per_kwh| ModelCard {
@@ -199,10 +260,18 @@ fn written() -> (ForecastFile, Vec<u8>) {
         corrections: Vec::new(),
     };
     let models = BTreeMap::from([
-        ("US-CA".to_owned(), model(Features::ZONE, Some(200.0))),
+        (
+            "US-CA".to_owned(),
+            Model { corrections: vec![trees()], ..model(Features::ZONE, Some(200.0)) },
+        ),
         ("general".to_owned(), model(Features::GENERAL, None)),
     ]);
-    let weights = tensors::write(&models, &BTreeMap::new()).unwrap();
+    let nowcasts = BTreeMap::from([("soon".to_owned(), nowcast())]);
+    let weights = tensors::write(&models, &nowcasts).unwrap();
+    let of_zone = ModelCard {
+        corrections: vec![CorrectionCard::of(&trees())],
+        ..card("US-CA", Some(zone()), Features::ZONE, Some(200.0))
+    };
     let file = ForecastFile {
         version: 1,
         name: "test".into(),
@@ -212,11 +281,16 @@ fn written() -> (ForecastFile, Vec<u8>) {
         weights_sha256: sha256(&weights),
         code_version: String::new(),
         command: String::new(),
-        models: vec![
-            card("US-CA", Some(zone()), Features::ZONE, Some(200.0)),
-            card("general", None, Features::GENERAL, None),
-        ],
-        nowcasts: Vec::new(),
+        models: vec![of_zone, card("general", None, Features::GENERAL, None)],
+        nowcasts: vec![NowcastCard {
+            name: "soon".into(),
+            zone: zone(),
+            step_minutes: 5,
+            level_grams_per_kwh: 200.0,
+            training: range(),
+            validation: range(),
+            validation_mae_grams_per_kwh: 10.0,
+        }],
     };
     (file, weights)
 }
@@ -227,7 +301,9 @@ fn a_file_is_read_as_it_was_written() {
     let yaml = file::yaml(&file);
     let loaded = Loaded::parse(&yaml, &weights, Some(&sha256(yaml.as_bytes()))).unwrap();
     assert_eq!(loaded.file, file);
-    assert_eq!(loaded.forecaster.zones[&zone()], [model(Features::ZONE, Some(200.0))]);
+    let of_zone = Model { corrections: vec![trees()], ..model(Features::ZONE, Some(200.0)) };
+    assert_eq!(loaded.forecaster.zones[&zone()], [of_zone]);
+    assert_eq!(loaded.forecaster.nowcasts[&zone()], nowcast());
     assert_eq!(loaded.forecaster.general, Some(model(Features::GENERAL, None)));
 }
 
@@ -250,6 +326,18 @@ fn a_wrong_file_is_refused_and_says_why() {
         ("a level above 0", &|f| f.models[0].level_grams_per_kwh = None),
         ("a level above 0", &|f| f.models[1].level_grams_per_kwh = Some(9.0)),
         ("nowhere", &|f| f.models[0].name = "nowhere".into()),
+        ("shares of 0 to 1", &|f| f.models[0].corrections[0].shares[1] = 1.5),
+        ("non-finite", &|f| f.models[0].corrections[0].shares[3] = f32::NAN),
+        ("general.trees.inputs", &|f| {
+            let corrections = f.models[0].corrections.clone();
+            f.models[1].corrections = corrections;
+        }),
+        ("a step of 5, 6,", &|f| f.nowcasts[0].step_minutes = 7),
+        ("`soon`: weights: 612", &|f| f.nowcasts[0].step_minutes = 10),
+        ("`soon` is there twice", &|f| {
+            let twice = f.nowcasts[0].clone();
+            f.nowcasts.push(twice);
+        }),
     ] {
         let message = refused(change);
         assert!(message.contains(problem), "{problem}: {message}");
@@ -262,10 +350,10 @@ fn a_wrong_file_is_refused_and_says_why() {
     };
     assert!(parse(&weights[..100], None).contains("forecast.safetensors: "));
     assert!(parse(&weights, Some(&sha256(yaml.as_bytes())[..8])).contains("checksum"));
-    // The last number of the file becomes NaN: it is a weight of `general`.
+    // The first number after the header becomes NaN: it is one of `US-CA`.
     let mut nan = weights.clone();
-    let end = nan.len();
-    nan[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    let header = u64::from_le_bytes(*nan.first_chunk().unwrap()) as usize;
+    nan[8 + header..12 + header].copy_from_slice(&f32::NAN.to_le_bytes());
     assert!(parse(&nan, None).contains("is not finite"), "{}", parse(&nan, None));
     assert!(Loaded::parse("{", &weights, None).is_err());
 }

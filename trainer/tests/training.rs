@@ -2,13 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "test code")]
 
+use carbon_kube_core::intensity::{IntensitySeries, Label, Provenance, Scope, Signal};
 use carbon_kube_core::{Span, Time};
 use carbon_kube_policies::baselines::Plan;
 use carbon_kube_policies::forecast::Features;
 use carbon_kube_policies::forecast::chain::Origin;
 use carbon_kube_trainer::forecast::fit::{self, Split};
 use carbon_kube_trainer::forecast::{
-    Issues, Learners, TrainError, ZoneHours, accuracy, issues, noise, planning,
+    Issues, Learners, TrainError, ZoneHours, accuracy, issues, noise, nowcast, planning,
 };
 use rand::RngExt;
 
@@ -103,4 +104,72 @@ fn too_little_is_said_to_be_too_little() {
     let error =
         fit::zone(&split(&clean, clean.end()), Features::ZONE, Learners::default()).unwrap_err();
     assert!(matches!(error, TrainError::NoLevel { .. }), "{error}");
+}
+
+#[test]
+fn trees_learn_what_no_line_can_and_are_not_believed_where_they_know_nothing() {
+    // Tomorrow is a tent over today: 1 - |2 x - 1|, which no line is anything like.
+    let mut tent = zone("US-CA", 300, 5.0);
+    let mut today: Vec<f64> = (0..24).map(|hour| 0.1 + 0.031 * f64::from(hour)).collect();
+    for (at, value) in tent.values.iter_mut().enumerate() {
+        let x = &mut today[at % 24];
+        // A tent in binary numbers runs out of digits: a little less steep, it does not.
+        *x = 0.999 * (1.0 - (2.0 * *x - 1.0).abs());
+        *value = Some(100.0 + 200.0 * *x);
+    }
+    let until = start() + Span::DAY * 240;
+    let first_day = |zone: &ZoneHours, learners: Learners| {
+        let fitted = fit::zone(&split(zone, until), Features::ZONE, learners).unwrap();
+        let shares = fitted.model.corrections.first().map(|one| one.shares);
+        let issues = Issues::of(&issues::alone(zone, fitted.model), zone, until, zone.end());
+        (accuracy::by_day(&issues)[0].mae_grams_per_kwh, shares)
+    };
+    let trees = Learners { trees: true };
+    let (line, none) = first_day(&tent, Learners::default());
+    let (with_trees, shares) = first_day(&tent, trees);
+    assert_eq!(none, None);
+    assert!(with_trees < 0.6 * line, "{with_trees} with trees, {line} without");
+    assert!(shares.unwrap()[0] > 0.5, "{shares:?}");
+    // A day that repeats, and noise: there is nothing left to learn.
+    let plain = zone("US-TX", 300, 5.0);
+    let (line, _) = first_day(&plain, Learners::default());
+    let (with_trees, shares) = first_day(&plain, trees);
+    assert!(with_trees < 1.02 * line, "{with_trees} with trees, {line} without: {shares:?}");
+}
+
+#[test]
+fn a_nowcast_is_nearer_than_the_hours_and_than_the_latest_value() {
+    // A day that repeats, and a deviation from it that fades within the hour.
+    let mut stream = carbon_kube_core::seed::stream(7, "minutes");
+    let mut deviation = 0.0;
+    let value = |step: i64| {
+        let day = 80.0 * (step as f64 * std::f64::consts::TAU / 288.0).sin();
+        deviation = 0.9 * deviation + stream.random_range(-8.0..=8.0);
+        Some(200.0 + day + deviation)
+    };
+    let label = Label {
+        zone: "US-CA".parse().unwrap(),
+        area: "test".into(),
+        signal: Signal::Average,
+        scope: Scope::Direct,
+        factor_set: "local".into(),
+        provenance: Provenance::Measured,
+        source: "test".into(),
+    };
+    let values = (0..170 * 288).map(value);
+    let series = IntensitySeries::new(label, start(), Span::MINUTE * 5, values).unwrap();
+    let hours = ZoneHours::of(&series, None, None);
+    let day = |day: i64| start() + Span::DAY * day;
+    let fitted = fit::zone(&split(&hours, day(130)), Features::ZONE, Learners::default()).unwrap();
+    let forecaster = issues::alone(&hours, fitted.model);
+    let of = |until: i64, end: i64| (day(until), day(end));
+    let fitted = nowcast::fit(&series, &forecaster, of(12, 100), of(100, 130)).unwrap();
+    let errors = nowcast::errors(&series, &forecaster, &fitted, of(130, 170));
+    assert_eq!((errors.len(), errors[0].ahead_minutes), (36, 5));
+    for row in [&errors[0], &errors[5], &errors[11]] {
+        assert!(row.nowcast_grams_per_kwh < row.hourly_grams_per_kwh, "{row:?}");
+        assert!(row.nowcast_grams_per_kwh < row.latest_grams_per_kwh, "{row:?}");
+    }
+    // The noise of one step, uniform within 8 g, is 4 g off in the mean: nobody can do better.
+    assert!((4.0..4.6).contains(&errors[0].nowcast_grams_per_kwh), "{:?}", errors[0]);
 }

@@ -1,6 +1,7 @@
 //! Fills in what a scenario leaves to tables and annotations, so that the effective scenario
 //! says it all: what an instance type brings, the source of each zone, the numbers of a forecast.
 
+use carbon_kube_core::forecast::{NOISE_CORRELATION, NOISE_ERROR};
 use carbon_kube_core::zone::nearest_name;
 use carbon_kube_core::{Span, Time, power};
 use carbon_kube_policies::cycle::SCHEDULER_RETRY;
@@ -212,8 +213,8 @@ fn fill_forecast(forecast: &mut Forecast) {
             forecast.period.get_or_insert(Duration(Span::DAY));
         }
         ForecastKind::Noisy => {
-            forecast.error.get_or_insert(0.138);
-            forecast.correlation.get_or_insert(0.95);
+            forecast.error.get_or_insert(NOISE_ERROR);
+            forecast.correlation.get_or_insert(NOISE_CORRELATION);
         }
         ForecastKind::NoisyIndependent => {
             forecast.error.get_or_insert(0.05);

@@ -270,12 +270,12 @@ pub struct Forecast {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub period: Option<Duration>,
     /// Standard deviation of the error of `noisy` and `noisy-independent`, in parts of the
-    /// series' mean. Default 0.138 for `noisy`, which four-day forecasts of the British grid have,
-    /// and 0.05 for `noisy-independent`, as in Wiesner et al. 2021.
+    /// series' mean. Default 0.2 for `noisy`, as our own models have over seven zones
+    /// (docs/forecasting.md), and 0.05 for `noisy-independent`, as in Wiesner et al. 2021.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 10))]
     pub error: Option<f64>,
-    /// Correlation of the error of `noisy` from one hour to the next, 0 to below 1. Default 0.95.
+    /// Correlation of the error of `noisy` from one hour to the next, 0 to below 1. Default 0.97.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 0.999_999))]
     pub correlation: Option<f64>,
@@ -290,7 +290,7 @@ pub struct Forecast {
     pub weather: Option<BTreeMap<String, String>>,
     /// Generation by fuel for `model` by zone: paths of hourly files in the open format (columns
     /// `coal_mw` to `other_mw`), relative to the scenario file; only hours up to the instant of a
-    /// forecast are looked at. Models with the mix among their inputs need it: `forecast-mix-v1`.
+    /// forecast are looked at. Models that were trained with `--mix` need it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mix: Option<BTreeMap<String, String>>,
 }
