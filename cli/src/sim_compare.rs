@@ -29,8 +29,7 @@ pub fn run(args: &CompareArgs) -> Result<ExitCode, Failure> {
         output::remark(diagnostics_text(&parsed.warnings).trim_end());
     }
     let spec = &parsed.spec.spec;
-    selected(&spec.policies, &args.policies, args.quiet)
-        .map_err(|failure| failure.of("--policies"))?;
+    selected(&spec.policies, &args.policies).map_err(|failure| failure.of("--policies"))?;
     let stop = stop_on_interrupt()?;
     let directory = args.out.as_deref().map(|out| OutputDirectory::create(out, false));
     let directory = directory.transpose().map_err(report_failure)?;
@@ -90,7 +89,7 @@ fn of_seed(
     let mut overrides = args.set.clone();
     overrides.push(("spec.seed".to_owned(), seed.to_string()));
     let (parsed, world) = load_text(text, &args.scenario, &overrides).map_err(reported)?;
-    let entries = selected(&parsed.spec.spec.policies, &args.policies, true)?;
+    let entries = selected(&parsed.spec.spec.policies, &args.policies)?;
     match comparison::summarised(&world, &entries, stop) {
         Ok(summary) => Ok(Some(summary)),
         Err(RunError::Interrupted) => Ok(None),

@@ -36,9 +36,9 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     if let Some(file) = &args.record_decisions {
         can_be_written(file)?;
     }
-    let entries = selected(&parsed.spec.spec.policies, &args.policy, args.quiet)
+    let entries = selected(&parsed.spec.spec.policies, &args.policy)
         .map_err(|failure| failure.of("--policy"))?;
-    parsed.spec.spec.policies = entries.iter().map(|entry| entry.settings.clone()).collect();
+    parsed.spec.spec.policies = entries.iter().map(|entry| entry.policy.rule.clone()).collect();
     // Before there is a folder: a Ctrl-C between the two would leave it behind.
     let stop = stop_on_interrupt()?;
     let directory = directory(args, &world.name)?;

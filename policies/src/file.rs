@@ -2,17 +2,22 @@
 //!
 //! ```text
 //!  percentile-v1/
-//!    policy.yaml    version, kind, settings, bounds, fallback, provenance
-//!    SHA256SUMS     the checksum of policy.yaml, as `sha256sum -c` reads it
+//!    policy.yaml          version, kind, settings, bounds, fallback, provenance
+//!    actor.safetensors    the weights of a `kind: tuner`; policy.yaml has their checksum
+//!    SHA256SUMS           the checksum of policy.yaml, as `sha256sum -c` reads it
 //! ```
 //!
-//! As a ConfigMap the file is a key of `data`, and its checksum an annotation. Reading is strict:
+//! As a ConfigMap the first is a key of `data`, the second of `binaryData`, and the checksum an
+//! annotation. Reading is strict:
 //! a key that nobody knows, a setting out of its range or a checksum that differs refuses the
 //! file, and whoever had a policy before keeps that one. Nothing here touches the disk.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::Arc;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use carbon_kube_core::GramsPerKwh;
 use carbon_kube_core::cluster::{POLICY, POLICY_SHA256};
 use carbon_kube_core::zone::nearest_name;
@@ -21,14 +26,24 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::deployed::Deployed;
+use crate::network::NetworkError;
 use crate::ranges;
 use crate::settings::Settings;
+use crate::tuner::Tuner;
+
+mod tuner;
+
+pub use tuner::{ACTOR, TunerCard};
 
 /// The version that is written, and the only one that is read.
 pub const VERSION: u32 = 1;
 
 /// The largest policy: what fits into a ConfigMap.
 pub const MAX_BYTES: usize = 1 << 20;
+
+/// The kind whose threshold is a rule's, shifted by a network.
+pub const TUNER: &str = "tuner";
 
 /// `policy.yaml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -39,11 +54,14 @@ pub struct PolicyFile {
     /// How reports, metrics and logs call the policy: lower-case letters, digits and, between them,
     /// `-`.
     pub name: String,
-    /// The rule, such as `percentile`.
+    /// The rule, such as `percentile`, or `tuner`.
     pub kind: String,
-    /// Settings of the rule; what is not given has its default.
+    /// Settings of the rule; what is not given has its default. Those of a tuner are in `tuner`.
     #[serde(default)]
     pub settings: Map<String, Value>,
+    /// What a tuner needs; only and always with `kind: tuner`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tuner: Option<TunerCard>,
     /// What a threshold of this policy may be.
     #[serde(default)]
     pub bounds: Bounds,
@@ -73,6 +91,9 @@ impl Default for Bounds {
 }
 
 impl Bounds {
+    /// What any grid can have: no bounds at all.
+    pub const NONE: Self = Self { min_grams_per_kwh: 0.0, max_grams_per_kwh: GramsPerKwh::ABSURD };
+
     /// The threshold, cut to the bounds.
     #[must_use]
     pub fn clamp(&self, threshold: GramsPerKwh) -> GramsPerKwh {
@@ -117,8 +138,12 @@ fn default_fallback() -> String {
 pub struct Loaded {
     /// The file.
     pub file: PolicyFile,
-    /// Its rule with its settings.
+    /// Its rule with its settings; of a tuner, the rule whose threshold it shifts.
     pub settings: Settings,
+    /// What shifts the threshold; `None` of a plain rule.
+    pub tuner: Option<Arc<Tuner>>,
+    /// The bytes of the weights; `None` of a plain rule.
+    pub actor: Option<Arc<[u8]>>,
     /// SHA-256 of the file's bytes, in hex.
     pub sha256: String,
 }
@@ -177,16 +202,49 @@ pub enum PolicyError {
     /// A ConfigMap without the file.
     #[error("the ConfigMap has no key `{}`", POLICY.1)]
     NoFile,
+    /// A tuner without its weights.
+    #[error("a policy of `kind: tuner` needs `{ACTOR}` beside `{}`", POLICY.1)]
+    NoActor,
+    /// The weights are not those that were exported.
+    #[error(
+        "{ACTOR}: checksum {found} is not the expected {expected}: it was changed after export"
+    )]
+    ActorChecksum {
+        /// What was promised.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// Weights that can't be used.
+    #[error("{ACTOR}: {0}")]
+    Actor(NetworkError),
+    /// `tuner` is missing, superfluous or wrong.
+    #[error("tuner: {0}")]
+    Tuner(String),
 }
 
 impl Loaded {
-    /// Reads a policy from the text of `policy.yaml`. `expected` is its checksum, where one was
-    /// promised.
+    /// Reads a policy that has no weights from the text of `policy.yaml`. `expected` is its
+    /// checksum, where one was promised.
     ///
     /// # Errors
     ///
     /// [`PolicyError`] says what is wrong; the policy that was in force before should stay so.
     pub fn parse(yaml: &str, expected: Option<&str>) -> Result<Self, PolicyError> {
+        Self::parse_with(yaml, None, expected)
+    }
+
+    /// Reads a policy from the text of `policy.yaml` and the bytes of [`ACTOR`], where there are
+    /// any; only a tuner's are looked at.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::parse`].
+    pub fn parse_with(
+        yaml: &str,
+        actor: Option<&[u8]>,
+        expected: Option<&str>,
+    ) -> Result<Self, PolicyError> {
         if yaml.len() > MAX_BYTES {
             return Err(PolicyError::TooLarge(yaml.len()));
         }
@@ -203,27 +261,52 @@ impl Loaded {
         }
         let file: PolicyFile = read(yaml)?;
         let settings = file.check()?;
-        Ok(Self { file, settings, sha256 })
+        let tuner = file.tuner.as_ref().map(|card| card.tuner(actor, yaml.len())).transpose()?;
+        let actor = actor.filter(|_| tuner.is_some()).map(Arc::from);
+        Ok(Self { file, settings, tuner: tuner.map(Arc::new), actor, sha256 })
     }
 
-    /// Reads a policy from the data and annotations of a ConfigMap.
+    /// The policy itself, as a simulation runs it and a cluster would.
+    #[must_use]
+    pub fn policy(&self) -> Deployed {
+        let (rule, bounds) = (self.settings.clone(), self.file.bounds);
+        Deployed { rule, bounds, tuner: self.tuner.clone() }
+    }
+
+    /// Reads a policy from the data and annotations of a ConfigMap. `actor` is [`ACTOR`] of its
+    /// `binaryData`, decoded, where it has that.
     ///
     /// # Errors
     ///
     /// [`PolicyError`], as [`Self::parse`], and where the file or its checksum's match is missing.
     pub fn from_config_map(
         data: &BTreeMap<String, String>,
+        actor: Option<&[u8]>,
         annotations: &BTreeMap<String, String>,
     ) -> Result<Self, PolicyError> {
         let yaml = data.get(POLICY.1).ok_or(PolicyError::NoFile)?;
-        Self::parse(yaml, annotations.get(POLICY_SHA256).map(String::as_str))
+        Self::parse_with(yaml, actor, annotations.get(POLICY_SHA256).map(String::as_str))
     }
+}
+
+/// The weights in the `binaryData` of a ConfigMap, as its manifest has them; `None` where it has
+/// none.
+///
+/// # Errors
+///
+/// [`PolicyError::Actor`] where they are not base64.
+pub fn actor_of(binary_data: &BTreeMap<String, String>) -> Result<Option<Vec<u8>>, PolicyError> {
+    let decode = |text: &String| {
+        let bytes = BASE64_STANDARD.decode(text.trim_ascii());
+        bytes.map_err(|error| PolicyError::Actor(NetworkError::Malformed(error.to_string())))
+    };
+    binary_data.get(ACTOR).map(decode).transpose()
 }
 
 /// The policy as a ConfigMap's manifest, ready to be applied.
 #[must_use]
 pub fn config_map(policy: &Loaded, yaml: &str, namespace: &str) -> Value {
-    json!({
+    let mut manifest = json!({
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {
@@ -239,7 +322,11 @@ pub fn config_map(policy: &Loaded, yaml: &str, namespace: &str) -> Value {
             "annotations": { POLICY_SHA256: policy.sha256 },
         },
         "data": { POLICY.1: yaml },
-    })
+    });
+    if let Some(actor) = &policy.actor {
+        manifest["binaryData"] = json!({ ACTOR: BASE64_STANDARD.encode(actor) });
+    }
+    manifest
 }
 
 /// The checksum of `policy.yaml` in a file of checksums, as `sha256sum` writes it.
@@ -295,7 +382,21 @@ impl PolicyFile {
             return Err(PolicyError::Bounds { min: min.to_string(), max: max.to_string() });
         }
         known_rule(&self.fallback)?;
-        known_rule(&self.kind)?;
+        match &self.tuner {
+            Some(card) if self.kind == TUNER => {
+                let other = (!self.settings.is_empty())
+                    .then(|| PolicyError::Tuner("its settings belong into `tuner`".to_owned()));
+                return other.map_or(Ok(card.base.clone()), Err);
+            }
+            Some(_) => {
+                let problem = format!("`kind: {}` has none", self.kind);
+                return Err(PolicyError::Tuner(problem));
+            }
+            None if self.kind == TUNER => {
+                return Err(PolicyError::Tuner("`kind: tuner` needs it".to_owned()));
+            }
+            None => known_rule(&self.kind)?,
+        }
         let settings_error =
             |problem: String| PolicyError::Settings { kind: self.kind.clone(), problem };
         let tagged = json!({ &self.kind: self.settings });
@@ -319,7 +420,7 @@ fn known_rule(kind: &str) -> Result<(), PolicyError> {
     if Settings::by_name(kind).is_some() {
         return Ok(());
     }
-    let known: Vec<&str> = Settings::all().iter().map(Settings::name).collect();
+    let known: Vec<&str> = Settings::all().iter().map(Settings::name).chain([TUNER]).collect();
     let hint = nearest_name(kind, known.iter().copied())
         .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
     Err(PolicyError::Kind { kind: kind.chars().take(80).collect(), hint })
@@ -329,6 +430,7 @@ fn known_rule(kind: &str) -> Result<(), PolicyError> {
 mod tests {
     use super::*;
     use crate::baselines::Percentile;
+    use crate::{Policy, network};
 
     const GOOD: &str = "version: 1\nname: mine\nkind: percentile\nsettings: {percentile: 25}\n";
 
@@ -364,7 +466,8 @@ mod tests {
             ("name: mine", "name: mine-", "`mine-` can't name a policy"),
             ("name: mine", "name: \"\"", "`` can't name a policy"),
             ("kind: percentile", "kind: percentil", "did you mean `percentile`?"),
-            ("kind: percentile", "kind: tuner", "no rule is called `tuner`"),
+            ("kind: percentile", "kind: tuner", "tuner: `kind: tuner` needs it"),
+            ("kind: percentile", "kind: tune", "no rule is called `tune`; did you mean `tuner`?"),
             ("percentile: 25", "percentil: 25", "settings of `percentile`: unknown field"),
             ("percentile: 25", "percentile: 101", "`percentile` is 101; expected 0 to 100"),
             ("percentile: 25", "percentile: .nan", "non-finite float"),
@@ -406,11 +509,12 @@ mod tests {
         let map = |pointer: &str| -> BTreeMap<String, String> {
             serde_json::from_value(manifest.pointer(pointer).unwrap().clone()).unwrap()
         };
-        let again = Loaded::from_config_map(&map("/data"), &map("/metadata/annotations")).unwrap();
+        let again =
+            Loaded::from_config_map(&map("/data"), None, &map("/metadata/annotations")).unwrap();
         assert_eq!(again, policy);
         assert!(manifest.to_string().len() < MAX_BYTES);
         let nothing = BTreeMap::new();
-        assert_eq!(Loaded::from_config_map(&nothing, &nothing), Err(PolicyError::NoFile));
+        assert_eq!(Loaded::from_config_map(&nothing, None, &nothing), Err(PolicyError::NoFile));
     }
 
     #[test]
@@ -418,5 +522,93 @@ mod tests {
         // FIPS 180-4, the empty message.
         let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         assert_eq!(sha256(b""), empty);
+    }
+
+    /// A tuner over `percentile` that always answers tanh(0.5).
+    fn tuner() -> (String, Vec<u8>) {
+        let actor = network::to_bytes(1, &[(vec![0.0], vec![0.5])]).unwrap();
+        let yaml = format!(
+            "version: 1
+name: tuned
+kind: tuner
+bounds: {{minGramsPerKwh: 10, maxGramsPerKwh: 400}}
+tuner:
+  base: {{percentile: {{percentile: 40}}}}
+  observation:
+    version: 1
+    inputs:
+    - {{name: powerRatio, mean: 0.5, min: 0, max: 1}}
+  controlMinutes: 60
+  actorSha256: {}
+",
+            sha256(&actor)
+        );
+        (yaml, actor)
+    }
+
+    #[test]
+    fn a_tuner_is_its_rule_and_a_network() {
+        let (yaml, actor) = tuner();
+        let loaded = Loaded::parse_with(&yaml, Some(&actor), None).unwrap();
+        let base = Percentile { percentile: 40.0, ..Percentile::default() };
+        assert_eq!(loaded.settings, Settings::from(base));
+        let policy = loaded.policy();
+        assert_eq!((policy.name(), policy.tunes()), ("tuner", true));
+        assert!((policy.bounds().max_grams_per_kwh - 400.0).abs() < 1e-9);
+        assert_eq!(loaded.file.tuner.as_ref().unwrap().action, Default::default());
+        let again = serde_saphyr::to_string(&loaded.file).unwrap();
+        assert_eq!(Loaded::parse_with(&again, Some(&actor), None).unwrap().file, loaded.file);
+    }
+
+    #[test]
+    fn the_config_map_of_a_tuner_holds_its_weights() {
+        let (yaml, actor) = tuner();
+        let loaded = Loaded::parse_with(&yaml, Some(&actor), None).unwrap();
+        let manifest = config_map(&loaded, &yaml, "carbon-kube");
+        let map = |pointer: &str| -> BTreeMap<String, String> {
+            serde_json::from_value(manifest.pointer(pointer).unwrap().clone()).unwrap()
+        };
+        let weights = actor_of(&map("/binaryData")).unwrap();
+        assert_eq!(weights.as_deref(), Some(&*actor));
+        let annotations = map("/metadata/annotations");
+        let again = Loaded::from_config_map(&map("/data"), weights.as_deref(), &annotations);
+        assert_eq!(again.unwrap(), loaded);
+        let broken = BTreeMap::from([(ACTOR.to_owned(), "%".to_owned())]);
+        assert!(matches!(actor_of(&broken), Err(PolicyError::Actor(_))));
+    }
+
+    #[test]
+    fn a_bad_tuner_is_refused_and_says_why() {
+        let (yaml, actor) = tuner();
+        let refused = |yaml: &str, actor: Option<&[u8]>| {
+            Loaded::parse_with(yaml, actor, None).unwrap_err().to_string()
+        };
+        assert!(refused(&yaml, None).contains("needs `actor.safetensors` beside `policy.yaml`"));
+        assert!(refused(&yaml, Some(b"other")).contains("is not the expected"));
+        let large = vec![0; 900_000];
+        assert!(refused(&yaml, Some(&large)).contains("1 MiB"));
+        for (from, to, problem) in [
+            ("version: 1\n    inputs", "version: 2\n    inputs", "observation version 2"),
+            ("powerRatio", "powerRation", "not a policy file: "),
+            ("mean: 0.5", "mean: 2", "expected min <= mean <= max"),
+            ("controlMinutes: 60", "controlMinutes: 90", "controlMinutes 90"),
+            ("percentile: 40", "percentile: 140", "settings of `percentile`"),
+            ("kind: tuner", "kind: percentile", "tuner: `kind: percentile` has none"),
+            ("kind: tuner", "kind: tuner\nsettings: {percentile: 3}", "belong into `tuner`"),
+            (
+                "controlMinutes: 60",
+                "controlMinutes: 60\n  action: {gramsPerKwh: 80}",
+                "gramsPerKwh 80",
+            ),
+            (
+                "    - {name: powerRatio",
+                "    - {name: slack, mean: 0, min: 0, max: 1}\n    - {name: powerRatio",
+                "actor.safetensors: tensor `layers.0.weight` has the shape [1, 1], expected [1, 2]",
+            ),
+        ] {
+            assert!(yaml.contains(from), "{from}");
+            let message = refused(&yaml.replacen(from, to, 1), Some(&actor));
+            assert!(message.contains(problem), "{to}: {message}");
+        }
     }
 }

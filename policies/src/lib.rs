@@ -13,19 +13,26 @@
 pub mod baselines;
 pub mod cycle;
 pub mod decision;
+pub mod deployed;
 pub mod file;
 pub mod forecast;
 pub mod library;
+pub mod network;
+pub mod observation;
 pub mod plans;
 pub mod policy;
 mod ranges;
 pub mod release;
 pub mod settings;
 pub mod signal;
+pub mod tuner;
 pub mod wire;
 
 pub use cycle::{Holding, judge};
 pub use decision::{Gate, Run, Scale, Verdict};
+pub use deployed::Deployed;
+pub use observation::Observation;
 pub use policy::Policy;
 pub use settings::Settings;
-pub use signal::{Observation, Signal, ZoneSignal};
+pub use signal::{Signal, ZoneSignal};
+pub use tuner::{Adjustment, Tuner};

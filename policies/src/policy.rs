@@ -7,7 +7,10 @@ use carbon_kube_core::view::{JobView, NodeView, PodView};
 use carbon_kube_core::{GramsPerKwh, MilliCpu};
 
 use crate::decision::{Gate, Run, Scale, Verdict};
-use crate::signal::{Observation, Signal};
+use crate::file::Bounds;
+use crate::observation::Observation;
+use crate::signal::Signal;
+use crate::tuner::Adjustment;
 
 /// A policy: settings and pure functions. Each function has a default that means no opinion.
 pub trait Policy: Debug + Send + Sync {
@@ -19,10 +22,20 @@ pub trait Policy: Debug + Send + Sync {
         None
     }
 
-    /// What to add to the base threshold of a zone, in g/kWh; whoever asks clamps it to
-    /// [-50, +50] and the sum to what a grid can have.
-    fn tune(&self, _observation: &Observation) -> f64 {
-        0.0
+    /// Whether [`Policy::tune`] has an opinion; an observation is made only for those that do.
+    fn tunes(&self) -> bool {
+        false
+    }
+
+    /// What to add to the base threshold of a zone; whoever asks clamps it to [-50, +50] g/kWh and
+    /// the sum to [`Policy::bounds`].
+    fn tune(&self, _observation: &Observation) -> Adjustment {
+        Adjustment::default()
+    }
+
+    /// What a threshold of this policy may be, after its adjustment.
+    fn bounds(&self) -> Bounds {
+        Bounds::NONE
     }
 
     /// Whether a new or paused pod goes to the scheduler now.

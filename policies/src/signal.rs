@@ -61,21 +61,3 @@ impl<'a> Signal<'a> {
         self.zones.get(index).unwrap_or(&UNKNOWN)
     }
 }
-
-/// What a tuner sees of one zone, in physical units. The first four groups are the mission's;
-/// scaling them for a network is the network's business.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Observation {
-    /// Carbon intensity in force, in g/kWh.
-    pub intensity: GramsPerKwh,
-    /// Moves started in the last hour per running migratable pod; 0 where nothing can move.
-    pub migration_rate: f64,
-    /// Mean power of the zone's nodes over the last interval, over their power at full load.
-    pub power_ratio: f64,
-    /// Hour of the zone's own clock, 0 to below 24.
-    pub local_hour: f64,
-    /// Day of the week on the zone's own clock, 0 = Monday.
-    pub weekday: u8,
-    /// The threshold before adjustment, in g/kWh.
-    pub base: GramsPerKwh,
-}

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::atomic::AtomicBool;
 
 use carbon_kube_core::Time;
-use carbon_kube_policies::Settings;
+use carbon_kube_policies::{Deployed, Settings};
 use rayon::prelude::*;
 
 use crate::engine::{self, Hooks, RunError};
@@ -18,8 +18,8 @@ use crate::world::World;
 pub struct Entry {
     /// What reports call it.
     pub name: String,
-    /// Its settings.
-    pub settings: Settings,
+    /// The policy: a rule, as a scenario or a policy file has it.
+    pub policy: Deployed,
 }
 
 /// What a comparison tells, and hears, while it goes.
@@ -43,9 +43,9 @@ pub fn entries(policies: impl IntoIterator<Item = Settings>) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     for settings in policies {
         let name = settings.name();
-        let before = entries.iter().filter(|entry| entry.settings.name() == name).count();
+        let before = entries.iter().filter(|entry| entry.policy.rule.name() == name).count();
         let name = if before == 0 { name.to_owned() } else { format!("{name}-{}", before + 1) };
-        entries.push(Entry { name, settings });
+        entries.push(Entry { name, policy: settings.into() });
     }
     entries
 }
@@ -56,7 +56,7 @@ fn record(
     entry: &Entry,
     mut out: Box<dyn Write + Send>,
 ) -> std::io::Result<Box<dyn Write + Send>> {
-    recorder::write_run(&mut out, world, &entry.name, &entry.settings)?;
+    recorder::write_run(&mut out, world, &entry.name, &entry.policy.rule)?;
     Ok(out)
 }
 
@@ -89,7 +89,7 @@ pub fn side_by_side(
         let decisions = decisions.transpose().map_err(RunError::Decisions)?;
         let progress = |now| (watch.progress)(position, now);
         let hooks = Hooks { stop: watch.stop, progress: &progress, events, decisions };
-        engine::run(world, entry.settings.policy(), &entry.name, hooks)
+        engine::run(world, &entry.policy, &entry.name, hooks)
     };
     entries.par_iter().enumerate().map(one).collect()
 }

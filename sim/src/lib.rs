@@ -30,3 +30,4 @@ pub mod sweep;
 pub mod world;
 
 pub use affinity::allows;
+pub use engine::stepping;

@@ -154,6 +154,12 @@ impl Meter {
         self.microwatts as f64 / 1e6 + self.idle_watts()
     }
 
+    /// Emissions so far of running pods, up to the last event, and of nodes without their pods.
+    pub(crate) fn emitted(&self) -> (GramsCo2e, GramsCo2e) {
+        let idle = self.idle_watts() / 1_000.0 * (self.last_area - self.idle_area);
+        (self.emitted, self.idle_emitted + GramsCo2e::from_grams(idle))
+    }
+
     /// Brings the accounts up to `now`, a piece per interval.
     pub(crate) fn advance(&mut self, now: Time, carbon: &Carbon) {
         while self.last < now {

@@ -24,6 +24,21 @@ pub struct Outcome {
     pub charged_beyond_trace: u64,
     /// Core-hours of services' load that no replica could serve.
     pub unserved_core_hours: f64,
+    /// What came of asking the policy for adjustments; all zeros where it doesn't tune.
+    pub tuning: TuningCounts,
+}
+
+/// What came of asking a tuner, over all zones and control intervals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TuningCounts {
+    /// How often it was asked.
+    pub asked: u64,
+    /// Inputs that were unknown, and the mean of training stood in.
+    pub replaced_inputs: u64,
+    /// How often an input was beyond the range of training, and the rule decided alone.
+    pub out_of_range: u64,
+    /// How often its answer was no number, and the rule decided alone.
+    pub not_finite: u64,
 }
 
 /// What one zone emitted, used and cost. Every gram is in exactly one account.

@@ -46,6 +46,12 @@ impl<E> EventQueue<E> {
         self.heap.pop().map(|entry| (Self::instant(entry.key), entry.event))
     }
 
+    /// The next event, which stays.
+    #[must_use]
+    pub fn peek(&self) -> Option<(Time, &E)> {
+        self.heap.peek().map(|entry| (Self::instant(entry.key), &entry.event))
+    }
+
     /// Whether the next event comes before anything of this instant and rank.
     #[must_use]
     pub fn is_before(&self, at: Time, rank: u8) -> bool {

@@ -9,7 +9,9 @@ use std::sync::atomic::AtomicBool;
 use carbon_kube_core::forecast::History;
 use carbon_kube_core::view::{JobView, NodeView, PodView};
 use carbon_kube_core::{GramsPerKwh, MilliCpu, Span, Time};
-use carbon_kube_policies::{Gate, Holding, Observation, Policy, Run, Scale, Signal, Verdict};
+use carbon_kube_policies::{
+    Adjustment, Gate, Holding, Observation, Policy, Run, Scale, Signal, Verdict,
+};
 use carbon_kube_sim::engine::{self, Hooks};
 use carbon_kube_sim::outcome::{Outcome, PodState};
 use carbon_kube_sim::world::World;
@@ -92,10 +94,14 @@ impl Policy for Tuned {
         GramsPerKwh::new(100.0)
     }
 
-    fn tune(&self, observation: &Observation) -> f64 {
+    fn tunes(&self) -> bool {
+        true
+    }
+
+    fn tune(&self, observation: &Observation) -> Adjustment {
         assert!((observation.base.get() - 100.0).abs() < 1e-9);
         assert!((0.0..24.0).contains(&observation.local_hour) && observation.weekday < 7);
-        self.0
+        Adjustment { grams_per_kwh: self.0, ..Adjustment::default() }
     }
 }
 

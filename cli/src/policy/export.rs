@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use carbon_kube_core::cluster::POLICY;
+use carbon_kube_policies::file::ACTOR;
 use carbon_kube_sim::report::{OutputDirectory, ReportError};
 
 use super::manifest;
@@ -41,6 +42,9 @@ fn write_folder(source: &Source, folder: &Path) -> Result<(), Failure> {
         let directory = OutputDirectory::create(folder, false)?;
         directory.write(POLICY.1, source.yaml.as_bytes())?;
         let sums = format!("{}  {}\n", source.policy.sha256, POLICY.1);
+        if let Some(actor) = &source.policy.actor {
+            directory.write(ACTOR, actor)?;
+        }
         directory.write(CHECKSUMS, sums.as_bytes())?;
         directory.commit()
     };

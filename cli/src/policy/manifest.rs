@@ -16,6 +16,8 @@ struct InOrder<'a> {
     kind: &'a Value,
     metadata: &'a Value,
     data: &'a Value,
+    #[serde(skip_serializing_if = "Value::is_null")]
+    binary_data: &'a Value,
 }
 
 /// The policy as `kubectl apply -f -` reads it: YAML, with `policy.yaml` as a block of text.
@@ -29,6 +31,7 @@ pub fn write(source: &Source, namespace: &str) -> String {
         kind: &manifest["kind"],
         metadata: &manifest["metadata"],
         data: &manifest["data"],
+        binary_data: manifest.get("binaryData").unwrap_or(&Value::Null),
     };
     let yaml = serde_saphyr::to_string(&parts).ok().filter(|yaml| {
         // A description of 80 characters is folded; what was read back is what counts.
@@ -56,11 +59,14 @@ struct Kind {
 
 /// The parts of a ConfigMap that say something about a policy. A cluster adds others.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct ConfigMap {
     #[serde(default)]
     metadata: Metadata,
     #[serde(default)]
     data: BTreeMap<String, String>,
+    #[serde(default)]
+    binary_data: BTreeMap<String, String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -82,7 +88,8 @@ fn policy(text: &str) -> Result<Source, PolicyError> {
         let line = message.lines().next().unwrap_or_default();
         PolicyError::Malformed(line.trim_start_matches("error: ").to_owned())
     })?;
-    let policy = Loaded::from_config_map(&map.data, &map.metadata.annotations)?;
+    let actor = file::actor_of(&map.binary_data)?;
+    let policy = Loaded::from_config_map(&map.data, actor.as_deref(), &map.metadata.annotations)?;
     let key = carbon_kube_core::cluster::POLICY.1;
     let yaml = map.data.get(key).cloned().ok_or(PolicyError::NoFile)?;
     let promised = map.metadata.annotations.contains_key(carbon_kube_core::cluster::POLICY_SHA256);

@@ -31,6 +31,7 @@ pub fn policy(rule: &Settings) -> Source {
         name: rule.name().to_owned(),
         kind: rule.name().to_owned(),
         settings: settings(rule),
+        tuner: None,
         bounds: Bounds::default(),
         fallback: "default-scheduler".to_owned(),
         provenance: Provenance {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use carbon_kube_core::cluster::POLICY;
 use carbon_kube_core::zone::nearest_name;
-use carbon_kube_policies::file::{Loaded, PolicyError, promised_sha256};
+use carbon_kube_policies::file::{ACTOR, Loaded, PolicyError, promised_sha256};
 use carbon_kube_policies::{Settings, library};
 
 use super::{manifest, rule};
@@ -84,7 +84,11 @@ fn hint(error: &PolicyError) -> Option<&'static str> {
              folder; for a ConfigMap, export it again",
         ),
         PolicyError::NoFile => Some("`carbon-kube policy export` makes a ConfigMap that has it"),
-        PolicyError::Name(_) | PolicyError::Bounds { .. } => None,
+        PolicyError::NoActor => Some("give the folder that holds both, or an exported manifest"),
+        PolicyError::ActorChecksum { .. } | PolicyError::Actor(_) => {
+            Some("copy `actor.safetensors` again from where the policy was exported")
+        }
+        PolicyError::Name(_) | PolicyError::Bounds { .. } | PolicyError::Tuner(_) => None,
     }
 }
 
@@ -132,7 +136,8 @@ pub fn read(path: &Path) -> Result<Source, Problem> {
         return found.map_err(|error| Problem::refused(&file, &error));
     }
     let promised = checksum(&file)?;
-    let policy = Loaded::parse(&text, promised.as_deref())
+    let actor = actor(&file)?;
+    let policy = Loaded::parse_with(&text, actor.as_deref(), promised.as_deref())
         .map_err(|error| Problem::refused(&file, &error))?;
     Ok(Source { policy, yaml: text, promised: promised.is_some() })
 }
@@ -142,6 +147,16 @@ fn no_file(folder: &Path) -> Problem {
     Problem { message, hint: None, is_read: false }.hint(
         "`carbon-kube policy export percentile-v1 --format dir -o DIR` makes a folder to start from",
     )
+}
+
+/// The weights that lie beside a policy file, where there are any.
+fn actor(file: &Path) -> Result<Option<Vec<u8>>, Problem> {
+    let weights = file.with_file_name(ACTOR);
+    match bytes(&weights) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Problem::unreadable(&weights, &error)),
+    }
 }
 
 /// The checksum that is promised for a file called `policy.yaml`. A file of checksums that says

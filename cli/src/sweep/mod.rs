@@ -24,7 +24,7 @@ use crate::sim_run::{read, reported, scenario_text};
 
 pub fn run(args: &SweepArgs) -> Result<ExitCode, Failure> {
     let Some(file) = &args.sweep else { return merge::run(args) };
-    let sweep = Sweep::read(file, args.quiet)?;
+    let sweep = Sweep::read(file)?;
     match &args.image {
         Some(image) if args.kubernetes => kubernetes::print(args, image, &sweep),
         _ => run::run(args, &sweep),
@@ -49,7 +49,7 @@ struct Sweep {
 }
 
 impl Sweep {
-    fn read(path: &Path, quiet: bool) -> Result<Self, Failure> {
+    fn read(path: &Path) -> Result<Self, Failure> {
         let name = path.display();
         let bytes = read(path)
             .map_err(|error| Failure::new(format!("{name}: can't read the sweep: {error}")))?;
@@ -66,7 +66,7 @@ impl Sweep {
             return Err(placed(SweepError::Nothing("`policies` is empty".into())));
         }
         let spec = &base.spec.spec;
-        let entries = selected(&spec.policies, &policies, quiet)
+        let entries = selected(&spec.policies, &policies)
             .map_err(|failure| failure.of(&format!("{name}: policies")))?;
         let plan = file.plan(spec.seed, entries.len()).map_err(placed)?;
         let path = path.to_owned();
@@ -96,9 +96,9 @@ impl Sweep {
         scenario::parse(&self.scenario, &self.scenario_path.display().to_string(), overrides)
     }
 
-    /// The policies of a cell, the reference first. The remarks about them were made at the start.
+    /// The policies of a cell, the reference first.
     fn entries(&self, policies: &[Settings]) -> Result<Vec<Entry>, Failure> {
-        selected(policies, &self.policies, true)
+        selected(policies, &self.policies)
     }
 
     /// Identifies the sweep, its policies' settings included.

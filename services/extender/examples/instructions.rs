@@ -89,7 +89,7 @@ fn service(nodes: usize, policy: &str, now: Time) -> Result<Service, Box<dyn std
     service.documents.intensity(Some(&state["intensity.json"]));
     service.documents.threshold(Some(&state["threshold.json"]));
     let data = [("policy.yaml".to_owned(), state["policy.yaml"].clone())].into();
-    let map = PolicyMap { data: &data, annotations: &Default::default() };
+    let map = PolicyMap { data: &data, actor: None, annotations: &Default::default() };
     service.documents.policy(Some(map));
     Ok(service)
 }

@@ -28,6 +28,8 @@ pub struct Documents {
 pub struct PolicyMap<'a> {
     /// `data`.
     pub data: &'a BTreeMap<String, String>,
+    /// The weights in `binaryData`, which only a tuner has.
+    pub actor: Option<&'a [u8]>,
     /// Annotations; the checksum is one.
     pub annotations: &'a BTreeMap<String, String>,
 }
@@ -78,7 +80,7 @@ impl Documents {
 
     /// The policy's ConfigMap; `None` where there is none any more.
     pub fn policy(&self, map: Option<PolicyMap<'_>>) -> PolicyChange {
-        let policy = map.map(|map| Loaded::from_config_map(map.data, map.annotations));
+        let policy = map.map(|map| Loaded::from_config_map(map.data, map.actor, map.annotations));
         match policy {
             None => {
                 info!("there is no policy; every answer is neutral");

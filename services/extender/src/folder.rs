@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use carbon_kube_core::cluster::{INTENSITY, MODE, POLICY, POLICY_SHA256, THRESHOLD};
-use carbon_kube_policies::file::{promised_sha256, sha256};
+use carbon_kube_policies::file::{ACTOR, promised_sha256, sha256};
 use carbon_kube_policies::wire::{Node, Text};
 use carbon_kube_telemetry::Health;
 use serde::Deserialize;
@@ -75,9 +75,17 @@ impl Folder {
             self.documents.threshold(text.as_deref());
         }
         let checksums = self.changed("SHA256SUMS").is_some();
-        if self.changed(POLICY.1).is_some() || checksums {
+        let actor = self.is_actor_new();
+        if self.changed(POLICY.1).is_some() || checksums || actor {
             self.policy();
         }
+    }
+
+    /// Whether the weights of a tuner differ from the last look.
+    fn is_actor_new(&mut self) -> bool {
+        let bytes = std::fs::read(self.folder.join(ACTOR)).ok();
+        let digest = bytes.map(|bytes| sha256(&bytes));
+        self.seen.insert(ACTOR, digest.clone()).unwrap_or_default() != digest
     }
 
     /// The file's text where it differs from the last look: `Some(None)` where it is gone.
@@ -131,7 +139,8 @@ impl Folder {
         let promised = promised.as_deref().and_then(promised_sha256);
         let annotations =
             promised.map(|sum| (POLICY_SHA256.to_owned(), sum.to_owned())).into_iter().collect();
-        let map = PolicyMap { data: &data, annotations: &annotations };
+        let actor = std::fs::read(self.folder.join(ACTOR)).ok();
+        let map = PolicyMap { data: &data, actor: actor.as_deref(), annotations: &annotations };
         self.documents.policy(Some(map));
     }
 

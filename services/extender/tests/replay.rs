@@ -152,10 +152,11 @@ async fn filter(extender: &Extender, line: &Value, replayed: &mut Replayed) {
 /// Every rule with its defaults, and every shipped policy.
 fn policies() -> Vec<Entry> {
     let rules = Settings::all().into_iter();
-    let rules = rules.map(|settings| Entry { name: settings.name().to_owned(), settings });
+    let rules =
+        rules.map(|settings| Entry { name: settings.name().to_owned(), policy: settings.into() });
     let shipped = library::ALL.iter().map(|shipped| {
-        let settings = shipped.load().unwrap().settings;
-        Entry { name: shipped.name.to_owned(), settings }
+        let policy = shipped.load().unwrap().policy();
+        Entry { name: shipped.name.to_owned(), policy }
     });
     rules.chain(shipped).collect()
 }

@@ -49,6 +49,11 @@ impl Accounts {
         }
     }
 
+    /// Emissions of moving data so far.
+    pub(super) fn transfer(&self) -> GramsCo2e {
+        self.zones.iter().map(|zone| zone.transfer).sum()
+    }
+
     /// From now on the pods of a class keep this part of their requested CPU busy.
     pub(super) fn set_utilisation(&mut self, world: &World, class: u32, utilisation: f64) {
         self.utilisation[class as usize] = utilisation;
@@ -220,6 +225,7 @@ impl Simulation<'_> {
             digest,
             charged_beyond_trace: self.accounts.charged_beyond_trace,
             unserved_core_hours: unserved,
+            tuning: self.control.tuning,
         })
     }
 }

@@ -2,15 +2,18 @@
 //! or runs is asked anew.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use carbon_kube_core::forecast::{History, Issue, Outlook};
+use carbon_kube_core::forecast::{History, Issue, Outlook, View};
 use carbon_kube_core::zone::Clock;
 use carbon_kube_core::{GramsPerKwh, Span, Time, seed};
+use carbon_kube_policies::observation::{ForecastSummary, MAX_ADJUSTMENT, ZoneScale};
 use carbon_kube_policies::plans::Plans;
-use carbon_kube_policies::{Holding, Observation, Policy, Signal, ZoneSignal};
+use carbon_kube_policies::tuner::Fallback;
+use carbon_kube_policies::{Adjustment, Holding, Observation, Policy, Signal, ZoneSignal};
 
 use super::{Due, Simulation};
+use crate::outcome::TuningCounts;
 use crate::world::World;
 
 /// How far ahead the noise of a forecast is drawn.
@@ -18,9 +21,6 @@ const FORECAST_HORIZON: Span = Span::from_millis(7 * 86_400_000);
 
 /// How far ahead a published forecast reaches: four days, as those of the grids' operators do.
 const PUBLISHED_HORIZON: Span = Span::from_millis(96 * 3_600_000);
-
-/// Bounds of a tuner's adjustment, in g/kWh (design, section 4).
-const MAX_ADJUSTMENT: f64 = 50.0;
 
 /// What the control loop knows between two looks at the grid.
 pub(super) struct Control<'w> {
@@ -34,11 +34,21 @@ pub(super) struct Control<'w> {
     /// The published forecasts behind it.
     issues: Vec<Option<Issue>>,
     gauges: Vec<Gauge>,
+    /// Whether observations are made: they cost, and most policies don't tune.
+    pub(super) observes: bool,
+    /// Moves so far, and what came of asking a tuner.
+    pub(super) moves: u64,
+    pub(super) tuning: TuningCounts,
 }
 
 /// What a tuner's observation needs beside the grid, per zone.
 struct Gauge {
     clock: Clock,
+    /// The threshold before adjustment, and what is seen as that is decided.
+    base: Option<GramsPerKwh>,
+    observation: Option<Observation>,
+    /// The last adjustment, in g/kWh.
+    adjustment: f64,
     /// Moves away from the zone in the last hour.
     moves: VecDeque<Time>,
     /// Power of the zone's nodes, and of all of them at full load, in watts.
@@ -46,16 +56,26 @@ struct Gauge {
     full_watts: f64,
     /// Running pods that may move.
     migratable: usize,
+    /// Cores of the zone's nodes.
+    cores: f64,
+    /// Work of the held pods that may run there, and the least time that one of them can wait;
+    /// `None` where nobody knows what is held.
+    held: Option<(f64, Span)>,
 }
 
 impl<'w> Control<'w> {
     pub(super) fn new(world: &'w World) -> Self {
         let gauge = |zone: usize| Gauge {
             clock: world.zones[zone].zone.clock(),
+            base: None,
+            observation: None,
+            adjustment: 0.0,
             moves: VecDeque::new(),
             watts: 0.0,
             full_watts: full_power(world, zone),
             migratable: 0,
+            cores: cores(world, zone),
+            held: None,
         };
         Self {
             world,
@@ -64,7 +84,15 @@ impl<'w> Control<'w> {
             plans: Plans::default(),
             issues: vec![None; world.zones.len()],
             gauges: (0..world.zones.len()).map(gauge).collect(),
+            observes: false,
+            moves: 0,
+            tuning: TuningCounts::default(),
         }
+    }
+
+    /// What a tuner sees of a zone; `None` where it would not be asked.
+    pub(super) fn observation(&self, zone: usize) -> Option<Observation> {
+        self.gauges.get(zone)?.observation
     }
 
     /// The snapshot in force, for a decision at `now`.
@@ -80,9 +108,10 @@ impl<'w> Control<'w> {
 
     pub(super) fn count_move(&mut self, zone: usize, now: Time) {
         self.gauges[zone].moves.push_back(now);
+        self.moves += 1;
     }
 
-    /// Looks at the grid: intensity, threshold and outlook of each zone as known at `now`.
+    /// Looks at the grid: intensity, base threshold and outlook of each zone as known at `now`.
     fn look(&mut self, policy: &dyn Policy, now: Time) {
         let settings = &self.world.scheduler;
         let known = now - settings.signal_delay;
@@ -90,15 +119,9 @@ impl<'w> Control<'w> {
         self.next = now.floor(settings.control_interval) + settings.control_interval;
         for (position, zone) in self.world.zones.iter().enumerate() {
             let history = History::new(&zone.series, known);
-            let base = policy.threshold(&history);
-            let intensity = history.latest();
-            let threshold = base.map(|base| match intensity {
-                Some(intensity) => self.gauges[position].adjust(policy, intensity, base, now),
-                None => base,
-            });
             // Each zone's errors are a stream of their own.
             let noise = seed::hash(self.world.seed, position as u64, FORECAST_STREAM);
-            let view = self.world.forecast.view(&zone.series, known, noise, FORECAST_HORIZON);
+            let view = LazyView::new(self.world, position, known, noise);
             let outlook: Option<Arc<dyn Outlook + Send + Sync>> = match settings.holding {
                 Holding::Gate => Some(Arc::new(view)),
                 Holding::Filter { .. } => {
@@ -108,8 +131,72 @@ impl<'w> Control<'w> {
                 }
             };
             let signal = &mut self.zones[position];
-            (signal.intensity, signal.threshold, signal.outlook) = (intensity, threshold, outlook);
+            (signal.intensity, signal.outlook) = (history.latest(), outlook);
+            let gauge = &mut self.gauges[position];
+            gauge.base = policy.threshold(&history);
+            gauge.observation = match (self.observes, signal.intensity, gauge.base) {
+                (true, Some(intensity), Some(base)) => {
+                    let outlook = signal.outlook.as_deref();
+                    let forecast =
+                        outlook.map_or_else(Default::default, |o| ForecastSummary::of(o, known));
+                    let scale = ZoneScale::of(&history);
+                    Some(gauge.observe(intensity, base, scale, forecast, now))
+                }
+                _ => None,
+            };
         }
+    }
+
+    /// Puts thresholds in force: what `adjust` says for what is seen of each zone is added to its
+    /// base, within the bounds of both.
+    fn set_thresholds(
+        &mut self,
+        policy: &dyn Policy,
+        mut adjust: impl FnMut(&mut TuningCounts, usize, &Observation) -> f64,
+    ) {
+        let bounds = policy.bounds();
+        for (zone, (gauge, signal)) in self.gauges.iter_mut().zip(&mut self.zones).enumerate() {
+            let adjustment = gauge.observation.map_or(0.0, |seen| {
+                adjust(&mut self.tuning, zone, &seen).clamp(-MAX_ADJUSTMENT, MAX_ADJUSTMENT)
+            });
+            gauge.adjustment = if adjustment.is_nan() { 0.0 } else { adjustment };
+            signal.threshold = gauge
+                .base
+                .map(|base| bounds.clamp(GramsPerKwh::saturating(base.get() + gauge.adjustment)));
+        }
+    }
+}
+
+/// A view of the future that is made when somebody asks: many policies never do, and a forecast
+/// takes longer than all else that a look at the grid does.
+struct LazyView<'w> {
+    world: &'w World,
+    zone: usize,
+    known: Time,
+    noise: u64,
+    view: OnceLock<View<'w>>,
+}
+
+impl<'w> LazyView<'w> {
+    fn new(world: &'w World, zone: usize, known: Time, noise: u64) -> Self {
+        Self { world, zone, known, noise, view: OnceLock::new() }
+    }
+
+    fn view(&self) -> &View<'w> {
+        self.view.get_or_init(|| {
+            let series = &self.world.zones[self.zone].series;
+            self.world.forecast.view(series, self.known, self.noise, FORECAST_HORIZON)
+        })
+    }
+}
+
+impl Outlook for LazyView<'_> {
+    fn integral_hours(&self, from: Time, to: Time) -> Option<f64> {
+        self.view().integral_hours(from, to)
+    }
+
+    fn interval_hours(&self, from: Time, to: Time) -> Option<f64> {
+        self.view().interval_hours(from, to)
     }
 }
 
@@ -153,37 +240,64 @@ fn full_power(world: &World, zone: usize) -> f64 {
     pools.map(|pool| pool.full_power().get() * pool.pue * f64::from(pool.count)).sum()
 }
 
+/// Cores of a zone's nodes.
+fn cores(world: &World, zone: usize) -> f64 {
+    let pools = world.pools.iter().filter(|pool| pool.zone == zone);
+    pools.map(|pool| pool.allocatable.cpu.0 as f64 / 1_000.0 * f64::from(pool.count)).sum()
+}
+
 impl Gauge {
-    /// The threshold after the policy's adjustment, within the bounds of both.
-    fn adjust(
+    /// What a tuner sees of the zone.
+    fn observe(
         &mut self,
-        policy: &dyn Policy,
         intensity: GramsPerKwh,
         base: GramsPerKwh,
+        scale: Option<ZoneScale>,
+        forecast: ForecastSummary,
         now: Time,
-    ) -> GramsPerKwh {
+    ) -> Observation {
         while self.moves.front().is_some_and(|&at| now - at > Span::HOUR) {
             self.moves.pop_front();
         }
         let local = now.local(&self.clock);
-        let observation = Observation {
+        let rate = |part: f64, of: f64| if of > 0.0 { part / of } else { 0.0 };
+        Observation {
             intensity,
-            migration_rate: self.moves.len() as f64 / self.migratable.max(1) as f64,
-            power_ratio: if self.full_watts > 0.0 { self.watts / self.full_watts } else { 0.0 },
+            base,
+            scale,
+            migration_rate: Some(self.moves.len() as f64 / self.migratable.max(1) as f64),
+            power_ratio: Some(rate(self.watts, self.full_watts)),
             local_hour: f64::from(local.hour()) + f64::from(local.minute()) / 60.0,
             weekday: local.weekday().to_monday_zero_offset() as u8,
-            base,
-        };
-        let adjustment = policy.tune(&observation).clamp(-MAX_ADJUSTMENT, MAX_ADJUSTMENT);
-        GramsPerKwh::saturating(base.get() + if adjustment.is_nan() { 0.0 } else { adjustment })
+            previous_adjustment: self.adjustment,
+            forecast,
+            held_hours: self.held.map(|(core_hours, _)| rate(core_hours, self.cores)),
+            slack: self.held.map(|(_, slack)| slack),
+        }
     }
 }
 
 impl Simulation<'_> {
     /// A control interval begins.
     pub(super) fn control(&mut self) {
+        self.look();
+        self.decide(None);
+    }
+
+    /// Looks at the grid, at the start of a control interval.
+    pub(super) fn look(&mut self) {
         self.read_gauges();
         self.control.look(self.policy, self.now);
+    }
+
+    /// Sets the thresholds of the control interval that begins, and does what follows from them.
+    /// `adjustments` has one per zone, in g/kWh; `None` asks the policy.
+    pub(super) fn decide(&mut self, adjustments: Option<&[f64]>) {
+        let policy = self.policy;
+        self.control.set_thresholds(policy, |counts, zone, seen| match adjustments {
+            Some(adjustments) => adjustments.get(zone).copied().unwrap_or_default(),
+            None => counts.count(policy.tune(seen)),
+        });
         if let Some(recorder) = &mut self.recorder {
             recorder.grid(self.world, self.now, &self.control.zones, &self.control.issues);
         }
@@ -211,11 +325,46 @@ impl Simulation<'_> {
             gauge.watts = meter.watts();
             gauge.migratable = 0;
         }
+        if !self.control.observes {
+            return;
+        }
+        self.read_held();
         for &pod in &self.shiftable {
             let class = &self.world.classes[self.world.pods[pod as usize].class as usize];
             let zone = self.world.pools[self.live[pod as usize].pool as usize].zone;
             self.control.gauges[zone].migratable += usize::from(class.migratable);
         }
+    }
+
+    /// What is held for each zone. In the scheduler's queue, nobody knows why a pod waits.
+    fn read_held(&mut self) {
+        let nothing = (!self.holds_by_filter()).then_some((0.0, Span::DAY));
+        self.control.gauges.iter_mut().for_each(|gauge| gauge.held = nothing);
+        let released = self.released.iter().map(|&(_, pod)| pod);
+        for pod in self.held.values().flatten().copied().chain(released) {
+            let view = self.view(pod);
+            let work = self.remaining(pod).hours() * view.cpu.0 as f64 / 1_000.0;
+            let slack = view.must_run_by.map_or(Span::DAY, |limit| limit - self.now);
+            for zone in view.zones.iter() {
+                if let Some((core_hours, least)) = &mut self.control.gauges[zone].held {
+                    *core_hours += work;
+                    *least = (*least).min(slack.max(Span::ZERO));
+                }
+            }
+        }
+    }
+}
+
+impl TuningCounts {
+    fn count(&mut self, adjustment: Adjustment) -> f64 {
+        self.asked += 1;
+        self.replaced_inputs += u64::from(adjustment.replaced);
+        match adjustment.fallback {
+            Some(Fallback::OutOfRange) => self.out_of_range += 1,
+            Some(Fallback::NotFinite) => self.not_finite += 1,
+            None => {}
+        }
+        adjustment.grams_per_kwh
     }
 }
 

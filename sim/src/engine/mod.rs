@@ -44,6 +44,7 @@ mod residents;
 mod running;
 mod sampling;
 mod scheduling;
+pub mod stepping;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -377,6 +378,7 @@ impl<'w> Simulation<'w> {
             horizon,
             scratch: Scratch::default(),
         };
+        simulation.control.observes = policy.tunes();
         simulation.open_the_window();
         simulation
     }
@@ -410,6 +412,13 @@ impl<'w> Simulation<'w> {
             until_check -= 1;
         }
         Ok(())
+    }
+
+    /// Whether the next event is a look at the grid.
+    fn is_control_next(&self) -> bool {
+        let arrival = self.world.pods.get(self.next_arrival).map_or(Time::MAX, |pod| pod.arrival);
+        let next = self.queue.peek();
+        self.open > 0 && next.is_some_and(|(at, due)| at <= arrival && matches!(due, Due::Control))
     }
 
     /// Handles one event; `false` when every pod has ended.

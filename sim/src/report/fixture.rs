@@ -240,6 +240,7 @@ pub(crate) fn tiny() -> (World, Vec<Outcome>) {
         digest: 0x0123_4567_89ab_cdef_0123_4567_89ab_cdef,
         charged_beyond_trace: 0,
         unserved_core_hours: 0.0,
+        tuning: Default::default(),
     };
     let mut held = done(2.0, 3.0, 1, 300.0);
     held.held = Span::from_hours(2.0);
@@ -261,6 +262,7 @@ pub(crate) fn tiny() -> (World, Vec<Outcome>) {
         digest: 0xfe,
         charged_beyond_trace: 0,
         unserved_core_hours: 0.0,
+        tuning: Default::default(),
     };
     (world, vec![reference, threshold])
 }
@@ -338,5 +340,6 @@ fn outcome(world: &World, policy: usize, hours: usize) -> Outcome {
         digest: policy as u128,
         charged_beyond_trace: 0,
         unserved_core_hours: 0.0,
+        tuning: Default::default(),
     }
 }

@@ -79,7 +79,7 @@ fn threshold(cluster: &Cluster, text: &str) {
 fn policy(cluster: &Cluster, text: &str) {
     if Loaded::parse(text, None).is_ok() {
         let data = BTreeMap::from([("policy.yaml".to_owned(), text.to_owned())]);
-        let map = PolicyMap { data: &data, annotations: &BTreeMap::new() };
+        let map = PolicyMap { data: &data, actor: None, annotations: &BTreeMap::new() };
         cluster.service.documents.policy(Some(map));
         judged(cluster);
         cluster.policy("kind: percentile-lowest-zone");

@@ -1,6 +1,7 @@
 //! The three ConfigMaps, each under a watch of its own: RBAC can then name them.
 
 use carbon_kube_core::cluster::{INTENSITY, POLICY, THRESHOLD};
+use carbon_kube_policies::file::ACTOR;
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::runtime::watcher::{self, Event};
@@ -73,7 +74,9 @@ fn take(map: Map, documents: &Documents, object: Option<&ConfigMap>) -> Option<P
                 data.cloned().unwrap_or_default(),
                 object.and_then(|o| o.metadata.annotations.clone()).unwrap_or_default(),
             );
-            let map = PolicyMap { data: &data, annotations: &annotations };
+            let binary = object.and_then(|object| object.binary_data.as_ref());
+            let actor = binary.and_then(|data| data.get(ACTOR)).map(|bytes| bytes.0.as_slice());
+            let map = PolicyMap { data: &data, actor, annotations: &annotations };
             return Some(documents.policy(object.map(|_| map)));
         }
     }

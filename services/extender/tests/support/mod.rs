@@ -97,7 +97,7 @@ impl Extender {
     pub fn policy_file(&self, yaml: &str) {
         let yaml = yaml.to_owned();
         let data = BTreeMap::from([("policy.yaml".to_owned(), yaml)]);
-        let map = PolicyMap { data: &data, annotations: &BTreeMap::new() };
+        let map = PolicyMap { data: &data, actor: None, annotations: &BTreeMap::new() };
         self.service.documents.policy(Some(map));
     }
 

@@ -62,7 +62,7 @@ impl Cluster {
         let data = BTreeMap::from([("policy.yaml".to_owned(), yaml)]);
         self.service
             .documents
-            .policy(Some(PolicyMap { data: &data, annotations: &BTreeMap::new() }));
+            .policy(Some(PolicyMap { data: &data, actor: None, annotations: &BTreeMap::new() }));
     }
 
     /// Gives every zone an intensity and a threshold.
