@@ -11,6 +11,8 @@
 
 use std::fmt::Debug;
 
+pub mod world;
+
 /// A task, one step at a time.
 pub trait Environment: Debug + Send {
     /// What a reset can be told beside its seed.

@@ -1,0 +1,210 @@
+//! What a step was worth: grams saved against the carbon-blind reference, credited as work is done.
+//!
+//! ```text
+//!  reward =  saving     (credit - emitted - undone grams) / mean grams per interval
+//!          - migration  moves                             / mean jobs per interval
+//!          - delay      core-hours x hours of waiting     / mean core-hours per interval
+//!          - undone     core-hours                        / mean core-hours per interval
+//!
+//!  credit  = for each job: what it emitted in the reference x the part of its work done in this step
+//! ```
+//!
+//! Work that waits earns nothing and costs nothing, so holding is not worth anything by itself:
+//! what counts is whether the work emits less when it runs than it did in the reference. Over an
+//! episode in which all work is done the terms add up to the emissions of the reference minus
+//! those of the run. Work that is undone at the end is charged as if the dirtiest step that the
+//! episode can reach held for all of it, which is never less than what the reference emitted for
+//! it; work that is running then is charged what it will emit.
+
+use carbon_kube_core::intensity::IntensitySeries;
+use carbon_kube_core::{Span, Time};
+use carbon_kube_sim::outcome::Outcome;
+use carbon_kube_sim::stepping::{Episode, PodProgress};
+use carbon_kube_sim::world::World;
+
+use super::config::Weights;
+
+/// Accounts of an episode so far.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    jobs: Vec<Job>,
+    /// Jobs that have arrived and not ended, and the instant of the last look at them.
+    active: Vec<Active>,
+    arrived: usize,
+    emitted: f64,
+    migrations: u64,
+    /// The dirtiest step between the start and the last possible end of a job, in g/kWh.
+    dirtiest: f64,
+    per_interval: Means,
+}
+
+/// What a job took in the reference.
+#[derive(Clone, Copy, Debug)]
+struct Job {
+    grams: f64,
+    kilowatt_hours: f64,
+    hours: f64,
+    cores: f64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Active {
+    job: u32,
+    /// The part of its work that was done at the last look.
+    done: f64,
+    /// Hours that it had waited at the last look.
+    waited: f64,
+}
+
+/// Means per control interval of the reference, none of them 0.
+#[derive(Clone, Copy, Debug)]
+struct Means {
+    grams: f64,
+    jobs: f64,
+    core_hours: f64,
+}
+
+/// The terms of a step, in physical units.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Terms {
+    /// What the work that was done in this step emitted in the reference, in grams.
+    pub credit_grams: f64,
+    /// What running jobs and moves emitted, in grams. Idle nodes emit the same in both.
+    pub emitted_grams: f64,
+    /// What undone work is charged at the end over what it emitted in the reference, in grams.
+    pub undone_grams: f64,
+    /// Moves.
+    pub migrations: u64,
+    /// Core-hours of work times hours that it waited in this step.
+    pub delay_core_hours_hours: f64,
+    /// Core-hours that are undone at the end.
+    pub undone_core_hours: f64,
+}
+
+impl Terms {
+    /// Grams saved against the reference.
+    #[must_use]
+    pub fn saved_grams(&self) -> f64 {
+        self.credit_grams - self.emitted_grams - self.undone_grams
+    }
+}
+
+/// The terms of a step as parts of its reward, weighed.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct RewardTerms {
+    /// For grams saved.
+    pub saving: f64,
+    /// For moves, 0 or less.
+    pub migration: f64,
+    /// For waiting, 0 or less.
+    pub delay: f64,
+    /// For undone work, 0 or less.
+    pub undone: f64,
+}
+
+impl RewardTerms {
+    /// The reward.
+    #[must_use]
+    pub fn sum(&self) -> f64 {
+        self.saving + self.migration + self.delay + self.undone
+    }
+}
+
+impl Ledger {
+    /// The accounts at the start, beside the run of the reference on the same world.
+    pub(super) fn new(world: &World, reference: &Outcome) -> Self {
+        let jobs: Vec<Job> = world
+            .pods
+            .iter()
+            .zip(&reference.pods)
+            .map(|(pod, outcome)| Job {
+                grams: outcome.operational.get() + outcome.transfer.get(),
+                kilowatt_hours: outcome.energy.get(),
+                hours: pod.duration.hours().max(1e-9),
+                cores: pod.requests.cpu.0 as f64 / 1_000.0,
+            })
+            .collect();
+        let interval = world.scheduler.control_interval;
+        let intervals = ((world.end - world.start).hours() / interval.hours()).max(1.0);
+        let mean = |of: fn(&Job) -> f64| (jobs.iter().map(of).sum::<f64>() / intervals).max(1e-9);
+        Self {
+            per_interval: Means {
+                grams: mean(|job| job.grams),
+                jobs: mean(|_| 1.0),
+                core_hours: mean(|job| job.cores * job.hours),
+            },
+            dirtiest: dirtiest(&world.zones[0].series, world.start, world.horizon()),
+            jobs,
+            active: Vec::new(),
+            arrived: 0,
+            emitted: 0.0,
+            migrations: 0,
+        }
+    }
+
+    /// Counts what happened since the last time.
+    pub(super) fn step(&mut self, episode: &Episode) -> Terms {
+        let progress = episode.progress();
+        let new = self.arrived as u32..progress.arrived as u32;
+        self.active.extend(new.map(|job| Active { job, done: 0.0, waited: 0.0 }));
+        self.arrived = progress.arrived;
+        let emitted = progress.operational.get() + progress.transfer.get();
+        let mut terms = Terms {
+            emitted_grams: emitted - self.emitted,
+            migrations: progress.migrations - self.migrations,
+            ..Terms::default()
+        };
+        (self.emitted, self.migrations) = (emitted, progress.migrations);
+        let jobs = &self.jobs;
+        self.active.retain_mut(|active| {
+            let job = &jobs[active.job as usize];
+            let PodProgress { done, waited, is_over, .. } = episode.pod(active.job);
+            let (done, waited) = (done.hours() / job.hours, waited.hours());
+            terms.credit_grams += job.grams * (done - active.done);
+            terms.delay_core_hours_hours += job.cores * job.hours * (waited - active.waited);
+            (active.done, active.waited) = (done, waited);
+            !is_over
+        });
+        terms
+    }
+
+    /// Adds to the last step what is undone at the end of the episode.
+    pub(super) fn close(&mut self, episode: &Episode, terms: &mut Terms) {
+        let series = &episode.world().zones[0].series;
+        let now = episode.now();
+        for active in self.active.drain(..) {
+            let job = &self.jobs[active.job as usize];
+            let left = 1.0 - active.done;
+            let will_emit = if episode.pod(active.job).is_running {
+                let end = now + Span::from_hours(left * job.hours);
+                let area = series.integral_hours(now, end);
+                area.map_or(f64::INFINITY, |area| job.kilowatt_hours / job.hours * area)
+            } else {
+                terms.undone_core_hours += left * job.hours * job.cores;
+                f64::INFINITY
+            };
+            let most = job.kilowatt_hours * left * self.dirtiest;
+            terms.undone_grams += will_emit.min(most) - job.grams * left;
+        }
+    }
+
+    /// The reward for these terms.
+    pub(super) fn reward(&self, terms: &Terms, weights: &Weights) -> RewardTerms {
+        let means = &self.per_interval;
+        RewardTerms {
+            saving: weights.saving * terms.saved_grams() / means.grams,
+            migration: -weights.migration * terms.migrations as f64 / means.jobs,
+            delay: -weights.delay * terms.delay_core_hours_hours / means.core_hours,
+            undone: -weights.undone * terms.undone_core_hours / means.core_hours,
+        }
+    }
+}
+
+/// The greatest intensity of `[from, to)`; where the series has nothing to say its mean stands in,
+/// as in the accounts.
+fn dirtiest(series: &IntensitySeries, from: Time, to: Time) -> f64 {
+    let mean = series.overall_mean().get();
+    let first = ((from - series.start()).millis() / series.step().millis()).max(0) as usize;
+    let within = series.steps().skip(first).take_while(|(at, _)| *at < to);
+    within.map(|(_, value)| value.map_or(mean, |value| value.get())).fold(mean, f64::max)
+}
