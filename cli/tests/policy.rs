@@ -271,3 +271,50 @@ fn the_data_of_percentile_v1_is_the_bundled_data() {
         assert_eq!(sha256, promised, "{name}");
     }
 }
+
+/// The folder `tuned`: `percentile`, with a network that always answers tanh(`answer`).
+fn write_tuner(workplace: &Workplace, answer: f32) {
+    use carbon_kube_policies::{file::sha256, network};
+    let actor = network::to_bytes(1, &[(vec![0.0], vec![answer])]).unwrap();
+    std::fs::create_dir_all(workplace.path().join("tuned")).unwrap();
+    std::fs::write(workplace.path().join("tuned/actor.safetensors"), &actor).unwrap();
+    let yaml = format!(
+        "version: 1\nname: tuned\nkind: tuner\ntuner:\n  base: percentile\n  observation:\n    \
+         version: 1\n    inputs: [{{name: powerRatio, mean: 0.5, min: 0, max: 1}}]\n  \
+         controlMinutes: 60\n  actorSha256: {}\n",
+        sha256(&actor)
+    );
+    workplace.write("tuned/policy.yaml", yaml);
+}
+
+#[test]
+fn a_tuner_is_verified_exported_and_simulated_as_any_policy() {
+    let workplace = Workplace::new();
+    write_tuner(&workplace, 0.0);
+    let ended = workplace.run("policy verify tuned");
+    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
+    assert!(ended.out.starts_with("ok tuned (tuner, sha256 "), "{}", ended.out);
+    workplace.run("policy export ./tuned -o tuned.yaml");
+    workplace.run("policy export ./tuned.yaml --format dir -o again");
+    for file in ["policy.yaml", "actor.safetensors"] {
+        let read = |folder: &str| std::fs::read(workplace.path().join(folder).join(file)).unwrap();
+        assert_eq!(read("tuned"), read("again"), "{file}");
+    }
+    // A network that adds nothing leaves the rule, one that adds 50 g does not.
+    let digests = |folder: &str, out: &str| -> Vec<String> {
+        let words =
+            format!("sim run tiny.yaml --policy percentile --policy ./{folder} --out {out}");
+        assert_eq!(workplace.run(&words).code, Some(0));
+        let summary = workplace.json(&format!("{out}/summary.json"));
+        let runs = summary["runs"].as_array().unwrap();
+        runs.iter().map(|run| run["digest"].as_str().unwrap().to_owned()).collect()
+    };
+    let same = digests("again", "same");
+    assert_eq!(same[1], same[2]);
+    write_tuner(&workplace, 9.0);
+    let other = digests("tuned", "other");
+    assert_ne!(other[1], other[2]);
+    std::fs::remove_file(workplace.path().join("tuned/actor.safetensors")).unwrap();
+    let message = refused(&workplace, "policy verify tuned");
+    assert!(message.contains("needs `actor.safetensors` beside `policy.yaml`"), "{message}");
+}

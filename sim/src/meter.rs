@@ -160,6 +160,12 @@ impl Meter {
         (self.emitted, self.idle_emitted + GramsCo2e::from_grams(idle))
     }
 
+    /// Energy so far of running pods and of nodes without them, in kWh, up to the last event.
+    pub(crate) fn kilowatt_hours(&self, carbon: &Carbon) -> f64 {
+        let idle = self.idle_watts() / 1_000.0 * carbon.hours(self.idle_since, self.last);
+        (self.energy + self.idle_energy).get() + idle
+    }
+
     /// Brings the accounts up to `now`, a piece per interval.
     pub(crate) fn advance(&mut self, now: Time, carbon: &Carbon) {
         while self.last < now {

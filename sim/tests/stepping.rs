@@ -143,10 +143,15 @@ fn an_observation_tells_what_is_held_and_what_was_added() {
     );
     assert_eq!((episode.progress().held, episode.progress().open), (1, 1));
     assert_eq!(episode.pod(0).waited, hours(0.5));
+    // Two idle nodes of 100 W, of 300 W each at full load.
+    assert!((seen.power_ratio.unwrap() - 200.0 / 600.0).abs() < 1e-9);
     // Beyond a threshold of 100 it goes, and takes an hour.
     let mut before = episode.progress();
     while !episode.is_over() {
         before = episode.progress();
+        let power = episode.observation(0).unwrap().power_ratio.unwrap();
+        // One core for a part of the hour adds less than its 50 W.
+        assert!((200.0 / 600.0 - 1e-9..=250.0 / 600.0 + 1e-9).contains(&power), "{power}");
         episode.advance(&[f64::INFINITY]);
     }
     assert!(before.open == 1 && episode.progress().open == 0);

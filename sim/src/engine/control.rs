@@ -47,13 +47,18 @@ struct Gauge {
     /// The threshold before adjustment, and what is seen as that is decided.
     base: Option<GramsPerKwh>,
     observation: Option<Observation>,
+    /// Level and spread, and the hour that they are of: they change with full hours only.
+    scale: Option<(Time, Option<ZoneScale>)>,
     /// The last adjustment, in g/kWh.
     adjustment: f64,
     /// Moves away from the zone in the last hour.
     moves: VecDeque<Time>,
-    /// Power of the zone's nodes, and of all of them at full load, in watts.
+    /// Mean power of the zone's nodes over the last interval, and the power of all of them at full
+    /// load, in watts.
     watts: f64,
     full_watts: f64,
+    /// When the meter was read last, and what it said, in kWh.
+    reading: (Time, f64),
     /// Running pods that may move.
     migratable: usize,
     /// Cores of the zone's nodes.
@@ -69,10 +74,12 @@ impl<'w> Control<'w> {
             clock: world.zones[zone].zone.clock(),
             base: None,
             observation: None,
+            scale: None,
             adjustment: 0.0,
             moves: VecDeque::new(),
             watts: 0.0,
             full_watts: full_power(world, zone),
+            reading: (world.start, 0.0),
             migratable: 0,
             cores: cores(world, zone),
             held: None,
@@ -107,8 +114,10 @@ impl<'w> Control<'w> {
     }
 
     pub(super) fn count_move(&mut self, zone: usize, now: Time) {
-        self.gauges[zone].moves.push_back(now);
         self.moves += 1;
+        if self.observes {
+            self.gauges[zone].moves.push_back(now);
+        }
     }
 
     /// Looks at the grid: intensity, base threshold and outlook of each zone as known at `now`.
@@ -139,7 +148,7 @@ impl<'w> Control<'w> {
                     let outlook = signal.outlook.as_deref();
                     let forecast =
                         outlook.map_or_else(Default::default, |o| ForecastSummary::of(o, known));
-                    let scale = ZoneScale::of(&history);
+                    let scale = gauge.scale(&history);
                     Some(gauge.observe(intensity, base, scale, forecast, now))
                 }
                 _ => None,
@@ -247,6 +256,28 @@ fn cores(world: &World, zone: usize) -> f64 {
 }
 
 impl Gauge {
+    /// Reads the meter: what was used since the last time is the mean power. At the start of a run
+    /// it is the power now.
+    fn read(&mut self, now: Time, kilowatt_hours: f64, watts: f64) {
+        let (last, before) = self.reading;
+        let hours = (now - last).hours();
+        self.watts = if hours > 0.0 { (kilowatt_hours - before) * 1_000.0 / hours } else { watts };
+        self.reading = (now, kilowatt_hours);
+    }
+
+    /// Level and spread of the zone's trailing week of full hours.
+    fn scale(&mut self, history: &History<'_>) -> Option<ZoneScale> {
+        let hour = history.now().floor(Span::HOUR);
+        match self.scale {
+            Some((of, scale)) if of == hour => scale,
+            _ => {
+                let scale = ZoneScale::of(history);
+                self.scale = Some((hour, scale));
+                scale
+            }
+        }
+    }
+
     /// What a tuner sees of the zone.
     fn observe(
         &mut self,
@@ -321,12 +352,14 @@ impl Simulation<'_> {
     }
 
     fn read_gauges(&mut self) {
-        for (gauge, meter) in self.control.gauges.iter_mut().zip(&self.meters) {
-            gauge.watts = meter.watts();
-            gauge.migratable = 0;
-        }
         if !self.control.observes {
             return;
+        }
+        let meters = self.meters.iter_mut().zip(&self.carbon);
+        for (gauge, (meter, carbon)) in self.control.gauges.iter_mut().zip(meters) {
+            meter.advance(self.now, carbon);
+            gauge.read(self.now, meter.kilowatt_hours(carbon), meter.watts());
+            gauge.migratable = 0;
         }
         self.read_held();
         for &pod in &self.shiftable {

@@ -205,9 +205,6 @@ impl Simulation<'_> {
             return false;
         };
         self.now = at;
-        for (meter, carbon) in self.meters.iter_mut().zip(&self.carbon) {
-            meter.advance(at, carbon);
-        }
         self.look();
         true
     }
