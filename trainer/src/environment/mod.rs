@@ -9,6 +9,8 @@
 //! *Truncated* is an end of patience: the task would go on, so a learner bootstraps from the last
 //! observation. Traces of carbon intensity never terminate.
 
+pub mod classic;
+
 use std::fmt::Debug;
 
 pub mod world;
