@@ -47,7 +47,7 @@ const ALLOWED: [(&str, &[&str]); 9] = [
 /// Heavy or far-reaching crates, and the only ones of ours that may name them.
 const RESERVED: [(&str, &[&str]); 8] = [
     ("polars", &["carbon-kube-datasets"]),
-    ("candle-core", &[]),
+    ("candle-core", &["carbon-kube-trainer"]),
     ("kube", &["carbon-kube-extender", "carbon-kube-e2e"]),
     ("axum", &["carbon-kube-telemetry", "carbon-kube-extender"]),
     // The command line has it for object stores, behind the feature `cloud`.

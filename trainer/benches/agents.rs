@@ -1,8 +1,8 @@
 //! What the agents reach on tasks that everybody knows, and what it costs. See `docs/training.md`.
 //!
 //! ```text
-//! cargo bench -p carbon-kube-trainer --bench agents -- speed
-//! cargo bench -p carbon-kube-trainer --bench agents -- pendulum [SEEDS]
+//! cargo bench -p carbon-kube-trainer --bench agents -- speed [WIDTH BATCH]
+//! cargo bench -p carbon-kube-trainer --bench agents -- pendulum [SEEDS [TEMPERATURE]]
 //! cargo bench -p carbon-kube-trainer --bench agents -- mountain-car [SEEDS]
 //! cargo bench -p carbon-kube-trainer --bench agents -- cart-pole [SEEDS]
 //! ```
@@ -50,8 +50,10 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let seeds = |default| arguments.get(1).map_or(default, |seeds| seeds.parse().unwrap());
     match arguments.first().map(String::as_str) {
-        None | Some("speed") => speed(),
-        Some("pendulum") => pendulum(seeds(10)),
+        None | Some("speed") => speed(&arguments),
+        Some("pendulum") => {
+            pendulum(seeds(10), arguments.get(2).map_or(1.0, |first| first.parse().unwrap()));
+        }
         Some("mountain-car") => mountain_car(seeds(3)),
         Some("cart-pole") => cart_pole(seeds(5)),
         Some(other) => panic!("no such benchmark: {other}"),
@@ -82,28 +84,34 @@ fn per_cpu_second(mut work: impl FnMut()) -> f64 {
     best
 }
 
-fn speed() {
+fn speed(arguments: &[String]) {
+    if let [_, width, batch] = arguments {
+        return speed_of(width.parse().unwrap(), batch.parse().unwrap(), Kernel::Fused);
+    }
     for (width, batch) in [(256, 256), (64, 64), (64, 128)] {
         for kernel in [Kernel::Fused, Kernel::Reference] {
-            let settings =
-                sac::Settings { hidden: vec![width; 2], batch, kernel, ..sac::Settings::default() };
-            let mut agent = filled(&settings);
-            let updates = per_cpu_second(|| assert!(agent.learn().unwrap()));
-            let mut training =
-                training(Pendulum::default, sac(&settings, 1), &settings, 1, 1, pendulum_starts());
-            training.run(1_100, None, &mut ()).unwrap();
-            let mut until = 1_100;
-            let looped = per_cpu_second(|| {
-                until += 1;
-                training.run(until, None, &mut ()).unwrap();
-            });
-            println!(
-                "{{\"peer\": \"ours\", \"kernel\": \"{kernel:?}\", \"width\": {width}, \
-                 \"batch\": {batch}, \"updates_per_cpu_second\": {updates:.1}, \
-                 \"loop_per_cpu_second\": {looped:.1}}}"
-            );
+            speed_of(width, batch, kernel);
         }
     }
+}
+
+fn speed_of(width: usize, batch: usize, kernel: Kernel) {
+    let settings =
+        sac::Settings { hidden: vec![width; 2], batch, kernel, ..sac::Settings::default() };
+    let mut agent = filled(&settings);
+    let updates = per_cpu_second(|| assert!(agent.learn().unwrap()));
+    let agent = sac(&settings, 1);
+    let mut training = training(Pendulum::default, agent, &settings, 1, 1, pendulum_starts());
+    let mut until = 1_100;
+    training.run(until, None, &mut ()).unwrap();
+    let looped = per_cpu_second(|| {
+        until += 1;
+        training.run(until, None, &mut ()).unwrap();
+    });
+    println!(
+        "{{\"peer\": \"ours\", \"kernel\": \"{kernel:?}\", \"width\": {width}, \"batch\": {batch}, \
+         \"updates_per_cpu_second\": {updates:.1}, \"loop_per_cpu_second\": {looped:.1}}}"
+    );
 }
 
 fn sac(settings: &sac::Settings, seed: u64) -> Box<dyn Agent> {
@@ -196,8 +204,8 @@ fn table(curves: &[Curve]) {
     }
 }
 
-fn pendulum(seeds: u64) {
-    let settings = sac::Settings::default();
+fn pendulum(seeds: u64, initial_temperature: f64) {
+    let settings = sac::Settings { initial_temperature, ..sac::Settings::default() };
     let mut curves = Vec::new();
     for seed in 1..=seeds {
         let start = cpu_seconds();
@@ -215,7 +223,7 @@ fn pendulum(seeds: u64) {
 }
 
 fn mountain_car(seeds: u64) {
-    let settings = sac::Settings { initial_temperature: 1.0, ..sac::Settings::default() };
+    let settings = sac::Settings::default();
     for seed in 1..=seeds {
         let start = cpu_seconds();
         let task = MountainCarContinuous::default();

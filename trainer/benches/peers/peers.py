@@ -52,10 +52,10 @@ def speed(peer, width, batch):
     block = 50
     train = (lambda: model.train(batch, block)) if peer == "sbx" else (lambda: model.train(block, batch))
     train()
-    updates = max(per_cpu_second(block, train) for _ in range(8))
-    more = 500
+    updates = max(per_cpu_second(block, train) for _ in range(4))
+    more = 200
     loop = max(
-        per_cpu_second(more, lambda: model.learn(more, reset_num_timesteps=False)) for _ in range(3)
+        per_cpu_second(more, lambda: model.learn(more, reset_num_timesteps=False)) for _ in range(2)
     )
     print(json.dumps(dict(peer=peer, width=width, batch=batch, updates_per_cpu_second=updates,
                           loop_per_cpu_second=loop)), flush=True)
