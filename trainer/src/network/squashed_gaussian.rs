@@ -9,10 +9,11 @@
 //! ```
 
 use std::f32::consts::LN_2;
+use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, D, Layout, Result, Shape, Tensor};
 
-use super::{Kernel, slice, with_numbers};
+use super::{Kernel, with_numbers};
 
 /// Bounds of the logarithm of the standard deviation; there is no gradient beyond them. Those of
 /// the paper's own code and of Stable-Baselines3.
@@ -31,8 +32,12 @@ const HALF_LN_TAU: f32 = 0.918_938_5;
 pub fn sample(kernel: Kernel, parameters: &Tensor, noise: &[f32]) -> Result<(Tensor, Tensor)> {
     match kernel {
         Kernel::Fused => {
-            let action = Sampled { noise: noise.to_vec(), of: Of::Action };
-            let density = Sampled { noise: noise.to_vec(), of: Of::LogDensity };
+            let (_, both) = parameters.dims2()?;
+            // Both operations and both gradients are made of these.
+            let points: Arc<[Point]> =
+                with_numbers(parameters, |numbers| points(numbers, noise, both / 2))?;
+            let action = Sampled { points: points.clone(), of: Of::Action };
+            let density = Sampled { points, of: Of::LogDensity };
             Ok((parameters.apply_op1(action)?, parameters.apply_op1(density)?))
         }
         Kernel::Reference => reference(parameters, noise),
@@ -67,6 +72,11 @@ fn reference(parameters: &Tensor, noise: &[f32]) -> Result<(Tensor, Tensor)> {
     Ok((u.tanh()?, density.sum(D::Minus1)?))
 }
 
+fn points(parameters: &[f32], noise: &[f32], numbers: usize) -> Arc<[Point]> {
+    let rows = parameters.chunks_exact(2 * numbers).zip(noise.chunks_exact(numbers));
+    rows.flat_map(|(row, noise)| (0..numbers).map(move |at| Point::new(row, noise, at))).collect()
+}
+
 #[derive(Clone, Copy)]
 enum Of {
     Action,
@@ -74,7 +84,8 @@ enum Of {
 }
 
 struct Sampled {
-    noise: Vec<f32>,
+    /// Row after row.
+    points: Arc<[Point]>,
     of: Of,
 }
 
@@ -108,21 +119,17 @@ impl CustomOp1 for Sampled {
         "squashed-gaussian"
     }
 
-    fn cpu_fwd(&self, parameters: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(&self, _: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (rows, both) = layout.shape().dims2()?;
-        let numbers = both / 2;
-        let parameters = slice(parameters, layout)?;
-        let each = parameters.chunks_exact(both).zip(self.noise.chunks_exact(numbers));
-        let points =
-            each.map(|(row, noise)| (0..numbers).map(move |at| Point::new(row, noise, at)));
         Ok(match self.of {
             Of::Action => {
-                let actions = points.flatten().map(|point| point.squashed).collect();
-                (CpuStorage::F32(actions), (rows, numbers).into())
+                let actions = self.points.iter().map(|point| point.squashed).collect();
+                (CpuStorage::F32(actions), (rows, both / 2).into())
             }
             Of::LogDensity => {
+                let rows_of = self.points.chunks_exact(both / 2);
                 let densities =
-                    points.map(|row| row.map(|point| point.log_density).sum()).collect();
+                    rows_of.map(|row| row.iter().map(|point| point.log_density).sum()).collect();
                 (CpuStorage::F32(densities), rows.into())
             }
         })
@@ -130,23 +137,19 @@ impl CustomOp1 for Sampled {
 
     fn bwd(&self, parameters: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
         let (_, both) = parameters.dims2()?;
-        let by_parameters = with_numbers(parameters, |parameters| {
-            with_numbers(gradient, |gradient| self.gradient(parameters, gradient, both))
-        })??;
+        let by_parameters = with_numbers(gradient, |gradient| self.gradient(gradient, both / 2))?;
         Ok(Some(Tensor::from_vec(by_parameters, parameters.shape(), parameters.device())?))
     }
 }
 
 impl Sampled {
-    fn gradient(&self, parameters: &[f32], gradient: &[f32], both: usize) -> Vec<f32> {
-        let numbers = both / 2;
-        let mut by_parameters = vec![0.0; parameters.len()];
-        let rows = parameters.chunks_exact(both).zip(self.noise.chunks_exact(numbers));
-        for (row, ((parameters, noise), result)) in
-            rows.zip(by_parameters.chunks_exact_mut(both)).enumerate()
+    fn gradient(&self, gradient: &[f32], numbers: usize) -> Vec<f32> {
+        let mut by_parameters = vec![0.0; 2 * self.points.len()];
+        let rows = self.points.chunks_exact(numbers);
+        for (row, (points, result)) in
+            rows.zip(by_parameters.chunks_exact_mut(2 * numbers)).enumerate()
         {
-            for at in 0..numbers {
-                let point = Point::new(parameters, noise, at);
+            for (at, point) in points.iter().enumerate() {
                 // d tanh(u) / du = 1 - tanh(u)^2, and d -ln(1 - tanh(u)^2) / du = 2 tanh(u).
                 let (by_u, direct) = match self.of {
                     Of::Action => {
