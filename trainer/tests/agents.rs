@@ -3,9 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use carbon_kube_trainer::agents::{a2c, dqn, sac};
-use carbon_kube_trainer::checkpoint::{Store, weights_sha256};
+use carbon_kube_trainer::checkpoint::{Store, read_model, weights_sha256};
 use carbon_kube_trainer::environment::classic::{CartPole, Pendulum, Start};
 use carbon_kube_trainer::environment::{Action, Actions, Environment, RestoreError, Step};
+use carbon_kube_trainer::log::{Log, Recorder};
 use carbon_kube_trainer::network::Kernel;
 use carbon_kube_trainer::training::{Evaluation, Hooks, Settings, Training};
 
@@ -250,6 +251,29 @@ fn losses_that_explode_stop_it() {
     let mut training = sac_training(settings(), &wild, Pendulum::default(), Pendulum::default());
     let error = training.run(500, None, &mut ()).unwrap_err().to_string();
     assert!(error.contains("after") && error.ends_with("no checkpoint to go on from"), "{error}");
+}
+
+#[test]
+fn the_best_policy_has_the_return_that_was_logged() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path(), 1).unwrap();
+    let small = sac::Settings { hidden: SMALL.to_vec(), batch: 8, ..Default::default() };
+    let make = || sac_training(settings(), &small, Pendulum::default(), Pendulum::default());
+    let mut recorder = Recorder::new(Log::open(directory.path(), None, 0).unwrap(), 50);
+    make().run(700, Some(&store), &mut recorder).unwrap();
+    recorder.finish().unwrap();
+
+    let (model, progress) = read_model(&store.best().unwrap()).unwrap();
+    let best = progress.best.unwrap();
+    let mut other = make();
+    let mut saved = other.agent().save().unwrap();
+    saved.model = model;
+    other.agent().restore(&saved).unwrap();
+    assert_eq!(other.evaluate().unwrap().mean().to_bits(), best.mean_return.to_bits());
+    let csv = std::fs::read_to_string(directory.path().join("metrics.csv")).unwrap();
+    let line = format!("{},evaluation_return,{}\n", best.steps, best.mean_return);
+    assert!(csv.contains(&line), "{line} in {csv}");
+    assert!(csv.contains("\n50,critic_loss,") && csv.contains("\n200,episode_return,"), "{csv}");
 }
 
 #[derive(Default)]

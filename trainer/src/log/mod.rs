@@ -3,8 +3,10 @@
 //! One record is a step and named values. CSV has one value per row (`step,name,value`), because
 //! an evaluation has other names than an update; JSON lines have one record per line.
 
+mod recorder;
 mod tensorboard;
 
+pub use recorder::Recorder;
 pub use tensorboard::Events;
 
 use std::fs::{File, OpenOptions};
