@@ -74,14 +74,29 @@ impl Network {
     pub fn read(bytes: &[u8], inputs: usize) -> Result<Self, NetworkError> {
         let tensors = SafeTensors::deserialize(bytes)
             .map_err(|error| NetworkError::Malformed(error.to_string()))?;
-        let count = tensors.len() / 2;
-        if count == 0 || count > MAX_LAYERS || !tensors.len().is_multiple_of(2) {
-            return Err(NetworkError::Tensor(format!("layers.{count}.weight")));
+        Self::from_tensors(&tensors, "", inputs)
+    }
+
+    /// The same from a file that holds more: its tensors are those whose names begin with `prefix`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`].
+    pub fn from_tensors(
+        tensors: &SafeTensors<'_>,
+        prefix: &str,
+        inputs: usize,
+    ) -> Result<Self, NetworkError> {
+        let own = tensors.names().into_iter().filter(|name| name.starts_with(prefix)).count();
+        let count = own / 2;
+        if count == 0 || count > MAX_LAYERS || !own.is_multiple_of(2) {
+            return Err(NetworkError::Tensor(format!("{prefix}layers.{count}.weight")));
         }
         let mut layers = Vec::with_capacity(count);
         let mut width = inputs;
         for number in 0..count {
-            let layer = Layer::read(&tensors, number, width, number + 1 == count)?;
+            let name = format!("{prefix}layers.{number}");
+            let layer = Layer::read(tensors, &name, width, number + 1 == count)?;
             width = layer.bias.len();
             layers.push(layer);
         }
@@ -95,6 +110,17 @@ impl Network {
     /// As [`Self::read`].
     pub fn new(inputs: usize, layers: &[(Vec<f32>, Vec<f32>)]) -> Result<Self, NetworkError> {
         Self::read(&to_bytes(inputs, layers)?, inputs)
+    }
+
+    /// The layers, as [`Self::new`] takes them.
+    #[must_use]
+    pub fn layers(&self) -> Vec<(Vec<f32>, Vec<f32>)> {
+        let of_layer = |layer: &Layer| {
+            let (inputs, outputs) = (layer.inputs, layer.bias.len());
+            let by_output = |at: usize| layer.weights[at % inputs * outputs + at / inputs];
+            ((0..layer.weights.len()).map(by_output).collect(), layer.bias.clone())
+        };
+        self.layers.iter().map(of_layer).collect()
     }
 
     /// How many numbers it takes.
@@ -122,11 +148,11 @@ impl Network {
 impl Layer {
     fn read(
         tensors: &SafeTensors<'_>,
-        number: usize,
+        prefix: &str,
         inputs: usize,
         is_last: bool,
     ) -> Result<Self, NetworkError> {
-        let name = format!("layers.{number}.weight");
+        let name = format!("{prefix}.weight");
         let (shape, weights) = numbers(tensors, &name)?;
         let outputs = match *shape {
             [outputs, width]
@@ -142,7 +168,7 @@ impl Layer {
                 return Err(NetworkError::Shape { name, shape, expected });
             }
         };
-        let name = format!("layers.{number}.bias");
+        let name = format!("{prefix}.bias");
         let (shape, bias) = numbers(tensors, &name)?;
         if shape != [outputs] {
             return Err(NetworkError::Shape { name, shape, expected: format!("[{outputs}]") });

@@ -365,7 +365,7 @@ impl ObservationSpec {
 
 #[cfg(test)]
 mod tests {
-    use carbon_kube_core::forecaster::HourlyForecast;
+    use carbon_kube_core::forecaster::SteppedForecast;
     use carbon_kube_core::intensity::{IntensitySeries, Label, Provenance, Scope, Signal};
     use proptest::prelude::*;
 
@@ -473,7 +473,7 @@ mod tests {
     #[test]
     fn a_forecast_says_nothing_of_hours_that_it_lacks() {
         let hours = [300.0, 100.0, 200.0, 200.0, 200.0, 200.0, 50.0];
-        let forecast = HourlyForecast::new(NOW, hours.map(|hour| (hour, 0.0)));
+        let forecast = SteppedForecast::new(NOW, Span::HOUR, hours.map(|hour| (hour, 0.0)));
         let summary = ForecastSummary::of(&forecast, NOW);
         assert_eq!((summary.min_6h, summary.mean_6h), (Some(100.0), Some(200.0)));
         assert_eq!((summary.min_24h, summary.mean_24h), (None, None));

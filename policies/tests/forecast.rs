@@ -18,6 +18,7 @@ use carbon_kube_policies::forecast::{
     Correction, Features, Forecaster, HORIZON_HOURS, Learner, Linear, Mix, Nowcast, PAST_HOURS,
     PROBABILITIES, Past, Trees, Weather, nowcast, tensors,
 };
+use carbon_kube_policies::network::Network;
 use proptest::prelude::*;
 
 /// A model that says what its inputs say: each has a weight of a little, so that anything that can
@@ -238,6 +239,14 @@ fn trees() -> Correction {
     Correction { learner: Learner::Trees(trees), shares: [1.0, 0.5, 0.0, 0.25] }
 }
 
+/// A network of two units that says a little of everything.
+fn network() -> Correction {
+    let width = Correction::width(&Features::ZONE);
+    let layers = [(vec![0.01; 2 * width], vec![0.1, -0.1]), (vec![0.5, -0.25], vec![0.05])];
+    let network = Network::new(width, &layers).unwrap();
+    Correction { learner: Learner::Network(network), shares: [0.5; 4] }
+}
+
 fn nowcast() -> Nowcast {
     let steps = nowcast::steps(Span::MINUTE * 5);
     let errors = [-0.2, -0.1, -0.05, 0.0, 0.05, 0.1, 0.2].repeat(steps);
@@ -262,14 +271,14 @@ fn written() -> (ForecastFile, Vec<u8>) {
     let models = BTreeMap::from([
         (
             "US-CA".to_owned(),
-            Model { corrections: vec![trees()], ..model(Features::ZONE, Some(200.0)) },
+            Model { corrections: vec![trees(), network()], ..model(Features::ZONE, Some(200.0)) },
         ),
         ("general".to_owned(), model(Features::GENERAL, None)),
     ]);
     let nowcasts = BTreeMap::from([("soon".to_owned(), nowcast())]);
     let weights = tensors::write(&models, &nowcasts).unwrap();
     let of_zone = ModelCard {
-        corrections: vec![CorrectionCard::of(&trees())],
+        corrections: [trees(), network()].iter().map(CorrectionCard::of).collect(),
         ..card("US-CA", Some(zone()), Features::ZONE, Some(200.0))
     };
     let file = ForecastFile {
@@ -301,7 +310,8 @@ fn a_file_is_read_as_it_was_written() {
     let yaml = file::yaml(&file);
     let loaded = Loaded::parse(&yaml, &weights, Some(&sha256(yaml.as_bytes()))).unwrap();
     assert_eq!(loaded.file, file);
-    let of_zone = Model { corrections: vec![trees()], ..model(Features::ZONE, Some(200.0)) };
+    let of_zone =
+        Model { corrections: vec![trees(), network()], ..model(Features::ZONE, Some(200.0)) };
     assert_eq!(loaded.forecaster.zones[&zone()], [of_zone]);
     assert_eq!(loaded.forecaster.nowcasts[&zone()], nowcast());
     assert_eq!(loaded.forecaster.general, Some(model(Features::GENERAL, None)));

@@ -124,7 +124,7 @@ fn trees_learn_what_no_line_can_and_are_not_believed_where_they_know_nothing() {
         let issues = Issues::of(&issues::alone(zone, fitted.model), zone, until, zone.end());
         (accuracy::by_day(&issues)[0].mae_grams_per_kwh, shares)
     };
-    let trees = Learners { trees: true };
+    let trees = Learners { trees: true, network: false };
     let (line, none) = first_day(&tent, Learners::default());
     let (with_trees, shares) = first_day(&tent, trees);
     assert_eq!(none, None);

@@ -99,12 +99,15 @@ pub struct LearnerArgs {
 enum Learner {
     /// Boosted trees
     Trees,
+    /// A small network
+    Network,
 }
 
 #[cfg(feature = "train")]
 impl LearnerArgs {
     pub fn chosen(&self) -> Learners {
-        Learners { trees: self.learners.contains(&Learner::Trees) }
+        let has = |learner: Learner| self.learners.contains(&learner);
+        Learners { trees: has(Learner::Trees), network: has(Learner::Network) }
     }
 }
 

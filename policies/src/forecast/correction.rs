@@ -10,6 +10,7 @@
 use super::calendar::LocalHour;
 use super::trees::Trees;
 use super::{Features, HORIZON_HOURS};
+use crate::network::Network;
 
 /// Days ahead that have a share of their own.
 pub const DAYS: usize = HORIZON_HOURS / 24;
@@ -19,6 +20,8 @@ pub const DAYS: usize = HORIZON_HOURS / 24;
 pub enum Learner {
     /// Boosted trees.
     Trees(Trees),
+    /// A network whose output, within -1 and 1, is in parts of the level.
+    Network(Network),
 }
 
 /// A learner and what it is worth.
@@ -69,7 +72,9 @@ impl Correction {
         }
         let value = match &self.learner {
             Learner::Trees(trees) => trees.expected(inputs),
+            Learner::Network(network) => network.forward(inputs),
         };
-        share * value
+        // A network may overflow on inputs that no training had: then the line stands alone.
+        if value.is_finite() { share * value } else { 0.0 }
     }
 }

@@ -26,6 +26,7 @@ use super::correction::{Correction, DAYS, Learner};
 use super::linear::LinearError;
 use super::{Features, HORIZON_HOURS, PROBABILITIES, tensors};
 use crate::file::sha256;
+use crate::network::NetworkError;
 
 /// The version that is written, and the only one that is read.
 pub const VERSION: u32 = 1;
@@ -141,6 +142,7 @@ impl CorrectionCard {
     pub fn of(correction: &Correction) -> Self {
         let kind = match correction.learner {
             Learner::Trees(_) => CorrectionKind::Trees,
+            Learner::Network(_) => CorrectionKind::Network,
         };
         Self { kind, shares: correction.shares }
     }
@@ -152,6 +154,8 @@ impl CorrectionCard {
 pub enum CorrectionKind {
     /// Boosted symmetric trees: `NAME.trees.inputs`, `.thresholds` (tree, level), `.leaves` (tree, leaf).
     Trees,
+    /// A network: `NAME.network.layers.N.weight` (outputs, inputs) and `.bias`.
+    Network,
 }
 
 /// A range of time.
@@ -212,6 +216,14 @@ pub enum ForecastFileError {
         model: String,
         /// What is wrong.
         error: LinearError,
+    },
+    /// The network of a model.
+    #[error("model `{model}`: {error}")]
+    Network {
+        /// Its name.
+        model: String,
+        /// What is wrong.
+        error: NetworkError,
     },
     /// A learner that is believed in parts that are none.
     #[error("model `{0}`: expected shares of 0 to 1")]

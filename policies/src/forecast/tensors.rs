@@ -10,6 +10,7 @@ use super::correction::{Correction, Learner};
 use super::file::{CorrectionCard, CorrectionKind, ForecastFileError, ModelCard, NowcastCard};
 use super::linear::LinearError;
 use super::{HORIZON_HOURS, Linear, Nowcast, PROBABILITIES, Trees, nowcast};
+use crate::network::Network;
 
 /// The bytes of [`WEIGHTS`](super::file::WEIGHTS) of these models, by name.
 ///
@@ -27,13 +28,14 @@ pub fn write(
         for correction in &model.corrections {
             match &correction.learner {
                 Learner::Trees(trees) => owned.extend(of_trees(name, trees)),
+                Learner::Network(network) => owned.extend(of_network(name, network)),
             }
         }
     }
     let views: Result<Vec<_>, _> = owned
         .iter()
         .map(|tensor: &Tensor| {
-            let view = TensorView::new(tensor.dtype, tensor.shape.to_vec(), &tensor.bytes)?;
+            let view = TensorView::new(tensor.dtype, tensor.shape.clone(), &tensor.bytes)?;
             Ok((&tensor.name, view))
         })
         .collect();
@@ -84,12 +86,12 @@ pub(super) fn nowcast(
 struct Tensor {
     name: String,
     dtype: Dtype,
-    shape: [usize; 2],
+    shape: Vec<usize>,
     bytes: Vec<u8>,
 }
 
 impl Tensor {
-    fn of_floats(name: String, shape: [usize; 2], numbers: &[f32]) -> Self {
+    fn of_floats(name: String, shape: Vec<usize>, numbers: &[f32]) -> Self {
         let bytes = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
         Self { name, dtype: Dtype::F32, shape, bytes }
     }
@@ -102,7 +104,7 @@ fn of_line(name: &str, line: &Linear) -> [Tensor; 3] {
         ("errors", line.errors(), PROBABILITIES.len()),
     ]
     .map(|(what, numbers, width)| {
-        Tensor::of_floats(format!("{name}.{what}"), [HORIZON_HOURS, width], numbers)
+        Tensor::of_floats(format!("{name}.{what}"), vec![HORIZON_HOURS, width], numbers)
     })
 }
 
@@ -113,7 +115,7 @@ fn of_nowcast(name: &str, nowcast: &Nowcast) -> [Tensor; 3] {
         ("errors", nowcast.errors(), PROBABILITIES.len()),
     ]
     .map(|(what, numbers, width)| {
-        let shape = [nowcast::steps(nowcast.step()), width];
+        let shape = vec![nowcast::steps(nowcast.step()), width];
         Tensor::of_floats(format!("{name}.{what}"), shape, numbers)
     })
 }
@@ -125,12 +127,24 @@ fn of_trees(name: &str, trees: &Trees) -> [Tensor; 3] {
         Tensor {
             name: name("inputs"),
             dtype: Dtype::U32,
-            shape: [count, depth],
+            shape: vec![count, depth],
             bytes: trees.inputs().iter().flat_map(|input| input.to_le_bytes()).collect(),
         },
-        Tensor::of_floats(name("thresholds"), [count, depth], trees.thresholds()),
-        Tensor::of_floats(name("leaves"), [count, 1 << depth], trees.leaves()),
+        Tensor::of_floats(name("thresholds"), vec![count, depth], trees.thresholds()),
+        Tensor::of_floats(name("leaves"), vec![count, 1 << depth], trees.leaves()),
     ]
+}
+
+fn of_network(name: &str, network: &Network) -> Vec<Tensor> {
+    let of_layer = |(number, (weights, bias)): (usize, (Vec<f32>, Vec<f32>))| {
+        let name = |what: &str| format!("{name}.network.layers.{number}.{what}");
+        let shape = vec![bias.len(), weights.len() / bias.len().max(1)];
+        [
+            Tensor::of_floats(name("weight"), shape, &weights),
+            Tensor::of_floats(name("bias"), vec![bias.len()], &bias),
+        ]
+    };
+    network.layers().into_iter().enumerate().flat_map(of_layer).collect()
 }
 
 fn learner(
@@ -143,6 +157,7 @@ fn learner(
     }
     let learner = match correction.kind {
         CorrectionKind::Trees => Learner::Trees(trees(card, tensors)?),
+        CorrectionKind::Network => Learner::Network(network(card, tensors)?),
     };
     Ok(Correction { learner, shares: correction.shares })
 }
@@ -158,6 +173,12 @@ fn trees(card: &ModelCard, tensors: &SafeTensors<'_>) -> Result<Trees, ForecastF
         floats(tensors, &name("leaves"))?,
     )
     .map_err(|error| refused(card, error))
+}
+
+fn network(card: &ModelCard, tensors: &SafeTensors<'_>) -> Result<Network, ForecastFileError> {
+    let prefix = format!("{}.network.", card.name);
+    Network::from_tensors(tensors, &prefix, Correction::width(&card.features))
+        .map_err(|error| ForecastFileError::Network { model: card.name.clone(), error })
 }
 
 fn refused(card: &ModelCard, error: LinearError) -> ForecastFileError {

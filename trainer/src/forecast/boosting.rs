@@ -216,7 +216,7 @@ mod tests {
         let trees = boosting.fit(&rows).unwrap();
         let errors = rows.iter().map(|(inputs, target)| (trees.expected(inputs) - target).abs());
         assert!(errors.sum::<f32>() / 4_000.0 < 0.05);
-// A flat input is a question that splits nothing: for when nothing is left to learn.
+        // A flat input is a question that splits nothing: for when nothing is left to learn.
         assert!(trees.inputs()[..4].iter().all(|&input| input < 2));
     }
 

@@ -16,6 +16,7 @@ pub mod issues;
 pub mod noise;
 mod normal_equations;
 pub mod nowcast;
+pub mod perceptron;
 pub mod planning;
 pub mod ridge;
 pub mod stack;

@@ -55,6 +55,9 @@ pub enum TrainError {
         /// First instant after the range.
         to: Time,
     },
+    /// A network did not learn.
+    #[error("the network: {0}")]
+    Network(String),
     /// Not a model; a bug, or numbers beyond 32 bits.
     #[error(transparent)]
     Linear(#[from] LinearError),

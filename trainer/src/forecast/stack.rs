@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use super::ZoneHours;
 use super::boosting::{Boosting, Rows};
 use super::fit::Hours;
+use super::perceptron;
 use super::ridge::TrainError;
 
 /// Hours ahead of one origin that are looked at: neighbours tell the same again.
@@ -25,6 +26,8 @@ const SEED: u64 = 7;
 pub struct Learners {
     /// Boosted trees.
     pub trees: bool,
+    /// A small network.
+    pub network: bool,
 }
 
 /// Learns what `line` misses in these hours.
@@ -44,6 +47,9 @@ pub fn learn(
     let mut learners = Vec::new();
     if wanted.trees {
         learners.push(Learner::Trees(Boosting::default().fit(&rows)?));
+    }
+    if wanted.network {
+        learners.push(Learner::Network(perceptron::fit(&rows)?));
     }
     Ok(learners)
 }
