@@ -194,6 +194,19 @@ fn smard_has_decimal_commas_and_the_hour_of_autumn_twice() {
 }
 
 #[test]
+fn the_open_columns_without_a_mix() {
+    let (name, format) = ("open-intensity.csv", Format::OpenIntensity);
+    let start = "2023-01-01T00:00:00Z";
+    let direct = check(name, "US-CA", format, start, Span::HOUR, "238.7 - 230.1 229.0");
+    assert_eq!((direct.found.estimated_rows, direct.found.gap_steps), (1, 1));
+    let label = direct.series.label();
+    assert_eq!((label.factor_set.as_str(), label.scope), ("as published", Scope::Direct));
+    let lifecycle = Request { factors: FactorSet::Lifecycle, ..request("US-CA") };
+    let lifecycle = read(&[name], &lifecycle).unwrap().series;
+    assert_eq!(grams(&lifecycle), "309.8 - 300.5 299.0");
+}
+
+#[test]
 fn marginal_signals_and_their_issued_forecasts() {
     // 1,000 lb/MWh are 453.6 g/kWh.
     let start = "2026-04-01T00:00:00Z";

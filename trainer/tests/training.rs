@@ -156,15 +156,15 @@ fn a_nowcast_is_nearer_than_the_hours_and_than_the_latest_value() {
         provenance: Provenance::Measured,
         source: "test".into(),
     };
-    let values = (0..170 * 288).map(value);
+    let values = (0..190 * 288).map(value);
     let series = IntensitySeries::new(label, start(), Span::MINUTE * 5, values).unwrap();
     let hours = ZoneHours::of(&series, None, None);
     let day = |day: i64| start() + Span::DAY * day;
-    let fitted = fit::zone(&split(&hours, day(130)), Features::ZONE, Learners::default()).unwrap();
+    let fitted = fit::zone(&split(&hours, day(150)), Features::ZONE, Learners::default()).unwrap();
     let forecaster = issues::alone(&hours, fitted.model);
     let of = |until: i64, end: i64| (day(until), day(end));
-    let fitted = nowcast::fit(&series, &forecaster, of(12, 100), of(100, 130)).unwrap();
-    let errors = nowcast::errors(&series, &forecaster, &fitted, of(130, 170));
+    let fitted = nowcast::fit(&series, &forecaster, of(12, 120), of(120, 150)).unwrap();
+    let errors = nowcast::errors(&series, &forecaster, &fitted, of(150, 190));
     assert_eq!((errors.len(), errors[0].ahead_minutes), (36, 5));
     for row in [&errors[0], &errors[5], &errors[11]] {
         assert!(row.nowcast_grams_per_kwh < row.hourly_grams_per_kwh, "{row:?}");

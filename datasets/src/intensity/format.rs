@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{
     avert, carbon_aware_sdk, carboncast, eia_balance, eia_grid_monitor, electricity_maps,
     electricity_maps_json, electricity_maps_legacy, entsoe, entsoe_py, neso_json, neso_mix, open,
-    sgip_moer, smard, stored, watttime,
+    open_intensity, sgip_moer, smard, stored, watttime,
 };
 use crate::json::Node;
 use crate::table::Table;
@@ -43,6 +43,8 @@ macro_rules! formats {
 formats! {
     /// The open files of the project: a mix in megawatts per fuel.
     Open = "open";
+    /// The columns of the open files without a mix: intensities as published.
+    OpenIntensity = "open-intensity";
     /// A column of times and a column of intensities, named by the caller; CSV or Parquet.
     Columns = "columns";
     /// What `datasets import` and `convert` write; CSV or Parquet.
@@ -97,9 +99,10 @@ impl Format {
 
     /// The format of a table, by its header.
     pub(super) fn of_table(table: &Table<'_>) -> Option<Self> {
-        let tests: [(Test<Table<'_>>, Self); 13] = [
+        let tests: [(Test<Table<'_>>, Self); 14] = [
             (stored::is_ours, Self::Series),
             (open::is_open, Self::Open),
+            (open_intensity::is_intensity, Self::OpenIntensity),
             (electricity_maps::is_portal, Self::ElectricityMaps),
             (electricity_maps_legacy::is_export, Self::ElectricityMapsLegacy),
             (eia_balance::is_balance, Self::EiaBalance),

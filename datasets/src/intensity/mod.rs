@@ -35,6 +35,7 @@ mod mix;
 mod neso_json;
 mod neso_mix;
 mod open;
+mod open_intensity;
 mod readings;
 mod repair;
 mod request;
@@ -176,6 +177,7 @@ fn of_table(
     }
     let read = match format {
         Format::Open => rule!(open::OpenRule::bind(&table, request)),
+        Format::OpenIntensity => rule!(open_intensity::OpenIntensity::bind(&table, request)),
         Format::Columns => rule!(ColumnRule::bind(&table, request)),
         Format::Series => rule!(stored::StoredRule::bind(&table, request)),
         Format::ElectricityMaps => rule!(electricity_maps::Portal::bind(&table, request)),
