@@ -37,6 +37,13 @@ pub struct Bundled {
 }
 
 impl Bundled {
+    /// The bytes of the file, for its checksum.
+    #[must_use]
+    pub fn bytes(&self) -> &'static [u8] {
+        let position = CATALOGUE.iter().position(|entry| entry.file == self.file);
+        position.map_or(&[], |position| FILES[position])
+    }
+
     fn request(&self, zone: &Zone) -> Request {
         Request {
             area: Some(self.area.to_owned()),

@@ -3,6 +3,7 @@
 pub mod agents;
 pub mod checkpoint;
 pub mod environment;
+pub mod evaluation;
 pub mod forecast;
 pub mod log;
 pub mod network;

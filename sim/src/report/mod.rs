@@ -123,14 +123,16 @@ impl ReportError {
 /// Finish - arrival - length of a completed pod of a Job; the length is that on the nodes it ran
 /// on, so that a slower node is no wait. Services do not count: they end when
 /// the window does, whenever they started.
-fn delay(class: &PodClass, pod: &Pod, outcome: &PodOutcome) -> Option<Span> {
+#[must_use]
+pub fn delay(class: &PodClass, pod: &Pod, outcome: &PodOutcome) -> Option<Span> {
     let counts = class.owner == Owner::Job && outcome.state == PodState::Completed;
     let finish = outcome.finish.filter(|_| counts)?;
     Some(finish - pod.arrival - pod.duration - outcome.slowed)
 }
 
 /// Whether a pod with a maximum delay ended after it, or not at all.
-fn deadline_missed(pod: &Pod, outcome: &PodOutcome) -> bool {
+#[must_use]
+pub fn deadline_missed(pod: &Pod, outcome: &PodOutcome) -> bool {
     let Some(max_delay) = pod.max_delay else {
         return false;
     };

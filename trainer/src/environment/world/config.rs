@@ -138,7 +138,8 @@ impl WorldConfig {
     }
 
     /// The longest that a job can take after the last arrival.
-    pub(super) fn tail(&self) -> Span {
+    #[must_use]
+    pub fn tail(&self) -> Span {
         let longest = self.workload.max_delay_hours.iter().copied().fold(0.0, f64::max);
         Span::from_hours(longest) + LONGEST_JOB
     }

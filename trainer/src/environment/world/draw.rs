@@ -163,7 +163,8 @@ fn exponential(rng: &mut impl Rng, mean: f64) -> f64 {
 }
 
 /// A number of [0, 1) with 53 random bits.
-pub(super) fn uniform(rng: &mut impl Rng) -> f64 {
+#[must_use]
+pub fn uniform(rng: &mut impl Rng) -> f64 {
     (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64
 }
 

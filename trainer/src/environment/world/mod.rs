@@ -29,12 +29,14 @@ use carbon_kube_policies::baselines::DefaultScheduler;
 use carbon_kube_policies::file::sha256;
 use carbon_kube_policies::observation::{Encoding, MAX_ADJUSTMENT};
 use carbon_kube_sim::engine::{self, Hooks};
+use carbon_kube_sim::outcome::Outcome;
 use carbon_kube_sim::stepping::{Episode, Progress};
 use carbon_kube_sim::world::World;
 use rand_pcg::Pcg64;
 use serde::{Deserialize, Serialize};
 
 pub use config::{Cluster, Weights, Workload, WorldConfig};
+pub use draw::uniform;
 pub use ledger::{RewardTerms, Terms};
 pub use statistics::Statistics;
 
@@ -296,8 +298,22 @@ fn places(zones: &[ZoneSource], length: Span, interval: Span) -> Vec<Place> {
     places
 }
 
+/// The world of an episode that begins at `start`: what [`WorldEnvironment::world`] simulates under
+/// this seed, for whoever has no environment.
+#[must_use]
+pub fn episode_world(
+    config: &WorldConfig,
+    series: &Arc<IntensitySeries>,
+    forecast: &ForecastModel,
+    seed: u64,
+    start: Time,
+) -> World {
+    draw::world(config, series, forecast, seed, start)
+}
+
 /// The carbon-blind reference: every job goes as it arrives.
-fn reference(world: &World) -> carbon_kube_sim::outcome::Outcome {
+#[must_use]
+pub fn reference(world: &World) -> Outcome {
     let stop = AtomicBool::new(false);
     let hooks = Hooks { stop: &stop, progress: &|_| {}, events: None, decisions: None };
     engine::run(world, &DefaultScheduler::default(), "default-scheduler", hooks)
