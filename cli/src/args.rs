@@ -14,6 +14,8 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::datasets::import::ImportFormat;
+#[cfg(feature = "train")]
+use crate::evaluate::args::{EvaluateArgs, TuneArgs};
 use crate::forecast::args::ForecastCommand;
 
 /// Simulate carbon-aware scheduling policies for Kubernetes on real grid history.
@@ -47,6 +49,12 @@ pub enum Command {
         #[command(subcommand)]
         command: PolicyCommand,
     },
+    /// Judge policies on weeks that they have not seen, beside the best rules and the bound
+    #[cfg(feature = "train")]
+    Evaluate(EvaluateArgs),
+    /// Search the settings of a rule; write the best as a policy
+    #[cfg(feature = "train")]
+    Tune(TuneArgs),
     /// About the scenario format
     Scenario {
         #[command(subcommand)]
@@ -120,6 +128,7 @@ pub enum DatasetsCommand {
 pub enum Format {
     /// For people
     #[default]
+    #[value(alias = "text")]
     Table,
     /// For programs
     Json,

@@ -3,6 +3,8 @@
 mod args;
 mod completions;
 mod datasets;
+#[cfg(feature = "train")]
+mod evaluate;
 mod failure;
 mod forecast;
 mod interrupt;
@@ -18,6 +20,8 @@ mod sim_compare;
 mod sim_run;
 mod sim_validate;
 mod sweep;
+#[cfg(feature = "train")]
+mod tune;
 
 use std::process::ExitCode;
 
@@ -44,6 +48,10 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Policy { command: PolicyCommand::Export(args) } => policy::export::run(&args),
         Command::Policy { command: PolicyCommand::Verify(args) } => policy::verify::run(&args),
         Command::Policy { command: PolicyCommand::List(args) } => policy::list::run(&args),
+        #[cfg(feature = "train")]
+        Command::Evaluate(args) => evaluate::run(&args),
+        #[cfg(feature = "train")]
+        Command::Tune(args) => tune::run(&args),
         Command::Scenario { command: ScenarioCommand::Schema } => scenario_schema::run(),
         Command::Datasets { command: DatasetsCommand::List(args) } => datasets::list::run(&args),
         Command::Datasets { command: DatasetsCommand::Import(args) } => {

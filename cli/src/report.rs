@@ -30,7 +30,7 @@ fn page_failure(error: PageError) -> Failure {
 
 /// An earlier report may be replaced, and nothing else: a slip must not cost anybody the
 /// `summary.json` that the report is made from.
-fn may_be_written(target: &Path) -> Result<(), Failure> {
+pub fn may_be_written(target: &Path) -> Result<(), Failure> {
     if !folder(target).is_dir() {
         let message = format!("{}: its folder does not exist", target.display());
         return Err(Failure::new(message).hint("make the folder first, or name another"));
@@ -63,7 +63,7 @@ fn folder(target: &Path) -> &Path {
 }
 
 /// All of the page under its name, or what was there before.
-fn write(target: &Path, page: &str) -> Result<(), Failure> {
+pub fn write(target: &Path, page: &str) -> Result<(), Failure> {
     let written = tempfile::Builder::new().prefix(".report-").tempfile_in(folder(target)).and_then(
         |mut file| {
             file.write_all(page.as_bytes())?;

@@ -19,7 +19,7 @@ pub fn read_failure(error: ReadError) -> Failure {
     Failure::new(error.to_string()).maybe_hint(hint)
 }
 
-fn zone(name: &str) -> Result<Zone, Failure> {
+pub fn zone(name: &str) -> Result<Zone, Failure> {
     name.parse()
         .map_err(|error: carbon_kube_core::zone::ZoneNameError| Failure::new(error.to_string()))
 }

@@ -1,7 +1,7 @@
 //! `forecast ...`: a file per subcommand.
 
 pub mod args;
-mod data;
+pub mod data;
 #[cfg(feature = "train")]
 mod evaluate;
 mod export;
@@ -33,7 +33,7 @@ pub fn run(command: &ForecastCommand) -> Result<ExitCode, Failure> {
 }
 
 /// The forecast that a command's argument means; the shipped one where there is none.
-fn model(name: Option<&str>) -> Result<Loaded, Failure> {
+pub fn model(name: Option<&str>) -> Result<Loaded, Failure> {
     let name = name.unwrap_or(library::DEFAULT);
     load(name, Path::new("")).map_err(|error| {
         let hint = match &error {
