@@ -17,6 +17,8 @@ use crate::datasets::import::ImportFormat;
 #[cfg(feature = "train")]
 use crate::evaluate::args::{EvaluateArgs, TuneArgs};
 use crate::forecast::args::ForecastCommand;
+#[cfg(feature = "train")]
+use crate::train::args::TrainArgs;
 
 /// Simulate carbon-aware scheduling policies for Kubernetes on real grid history.
 #[derive(Debug, Parser)]
@@ -65,6 +67,9 @@ pub enum Command {
         #[command(subcommand)]
         command: DatasetsCommand,
     },
+    /// Train a tuner, which shifts a rule's threshold, and export the best
+    #[cfg(feature = "train")]
+    Train(TrainArgs),
     /// Forecasts of carbon intensity: train, judge, print, draw
     Forecast {
         #[command(subcommand)]
@@ -98,6 +103,8 @@ pub enum PolicyCommand {
     Export(ExportArgs),
     /// Check policies: checksum, version, rule, settings, bounds
     Verify(VerifyArgs),
+    /// Show what a policy is made of: its card, the inputs of its network and their ranges
+    Inspect(InspectArgs),
     /// List the shipped policies and the rules
     List(PolicyListArgs),
 }
@@ -402,6 +409,8 @@ pub enum PolicyForm {
     Configmap,
     /// A folder with policy.yaml and SHA256SUMS
     Dir,
+    /// The network of a tuner with its normalisation, as a model of opset 13
+    Onnx,
 }
 
 /// The namespace of an exported ConfigMap, unless told otherwise: that of the chart.
@@ -412,7 +421,8 @@ pub const NAMESPACE: &str = "carbon-kube";
                   Examples:\n  carbon-kube policy export percentile-v1 | kubectl apply -f -\n  \
                   carbon-kube policy export lowest-zone --namespace batch -o lowest-zone.yaml\n  \
                   carbon-kube policy export percentile-v1 --format dir -o mine\n  \
-                  carbon-kube policy export ./mine | kubectl apply -f -")]
+                  carbon-kube policy export ./mine | kubectl apply -f -\n  \
+                  carbon-kube policy export ./tuner --format onnx -o tuner.onnx")]
 pub struct ExportArgs {
     /// A shipped policy, a rule with its defaults, or a folder with `policy.yaml`
     #[arg(value_name = "NAME|DIR")]
@@ -424,7 +434,7 @@ pub struct ExportArgs {
     #[arg(long, value_name = "NS", value_parser = namespace)]
     pub namespace: Option<String>,
     /// Where to write it; without it, a manifest goes to standard output
-    #[arg(long, short, value_name = "PATH", required_if_eq("format", "dir"))]
+    #[arg(long, short, value_name = "PATH", required_if_eq_any([("format", "dir"), ("format", "onnx")]))]
     pub out: Option<PathBuf>,
 }
 
@@ -439,6 +449,18 @@ pub struct VerifyArgs {
     #[arg(required = true, value_name = "DIR|FILE")]
     pub policies: Vec<PathBuf>,
     /// How the result is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  carbon-kube policy inspect runs/train-tuner/policy\n  \
+                  carbon-kube policy inspect percentile-v1 --format json")]
+pub struct InspectArgs {
+    /// A shipped policy, a rule with its defaults, or a folder with `policy.yaml`
+    #[arg(value_name = "NAME|DIR")]
+    pub policy: String,
+    /// How it is printed
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
 }

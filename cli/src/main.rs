@@ -21,6 +21,8 @@ mod sim_run;
 mod sim_validate;
 mod sweep;
 #[cfg(feature = "train")]
+mod train;
+#[cfg(feature = "train")]
 mod tune;
 
 use std::process::ExitCode;
@@ -47,6 +49,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Reproduce(args) => reproduce::run(&args),
         Command::Policy { command: PolicyCommand::Export(args) } => policy::export::run(&args),
         Command::Policy { command: PolicyCommand::Verify(args) } => policy::verify::run(&args),
+        Command::Policy { command: PolicyCommand::Inspect(args) } => policy::inspect::run(&args),
         Command::Policy { command: PolicyCommand::List(args) } => policy::list::run(&args),
         #[cfg(feature = "train")]
         Command::Evaluate(args) => evaluate::run(&args),
@@ -64,6 +67,8 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Datasets { command: DatasetsCommand::FitTypicalYear(args) } => {
             datasets::fit_typical_year::run(&args)
         }
+        #[cfg(feature = "train")]
+        Command::Train(args) => train::run(&args),
         Command::Forecast { command } => forecast::run(&command),
         Command::Completions { shell } => completions::run(shell),
     }

@@ -1,14 +1,21 @@
-//! A multilayer perceptron in plain `f32`: ReLU inside, tanh at the end, one output.
+//! A multilayer perceptron in plain `f32`: ReLU inside, one answer of -1 to 1 at the end.
 //!
 //! ```text
 //!  x --> W0 x + b0 --> max(0, .) --> W1 x + b1 --> max(0, .) --> ... --> w x + b --> tanh --> (-1, 1)
 //! ```
 //!
+//! That is [`Output::Tanh`]. With [`Output::Argmax`] the last layer has a value for each of some answers,
+//! and the answer is the one with the greatest.
+//!
 //! Weights come as safetensors: `layers.N.weight` of shape [outputs, inputs] and `layers.N.bias` of
 //! shape [outputs], both F32, N from 0 on. Sums run in the order of the inputs and the hyperbolic
 //! tangent is that of `libm`, so one file gives the same bits on every machine.
 
+use std::ops::RangeInclusive;
+
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// The most layers.
 pub const MAX_LAYERS: usize = 8;
@@ -16,10 +23,23 @@ pub const MAX_LAYERS: usize = 8;
 /// The most numbers into or out of a layer.
 pub const MAX_WIDTH: usize = 1_024;
 
-/// A network with one output.
+/// What the last layer of a network says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Output {
+    /// One number, squashed by the hyperbolic tangent.
+    #[default]
+    Tanh,
+    /// A value for each of two or more answers at equal distances, -1 and 1 among them. The answer is
+    /// the one with the greatest value, the first of equals.
+    Argmax,
+}
+
+/// A network with one answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network {
     layers: Vec<Layer>,
+    output: Output,
 }
 
 /// One layer, its weights by input: the sums of all outputs grow side by side.
@@ -66,15 +86,24 @@ pub enum NetworkError {
 }
 
 impl Network {
-    /// Reads weights for so many inputs.
+    /// Reads weights for so many inputs, with a tangent at the end.
     ///
     /// # Errors
     ///
     /// [`NetworkError`] names the tensor.
     pub fn read(bytes: &[u8], inputs: usize) -> Result<Self, NetworkError> {
+        Self::read_as(bytes, inputs, Output::Tanh)
+    }
+
+    /// Reads weights for so many inputs and this output.
+    ///
+    /// # Errors
+    ///
+    /// [`NetworkError`] names the tensor.
+    pub fn read_as(bytes: &[u8], inputs: usize, output: Output) -> Result<Self, NetworkError> {
         let tensors = SafeTensors::deserialize(bytes)
             .map_err(|error| NetworkError::Malformed(error.to_string()))?;
-        Self::from_tensors(&tensors, "", inputs)
+        Self::from_tensors(&tensors, "", inputs, output)
     }
 
     /// The same from a file that holds more: its tensors are those whose names begin with `prefix`.
@@ -86,6 +115,7 @@ impl Network {
         tensors: &SafeTensors<'_>,
         prefix: &str,
         inputs: usize,
+        output: Output,
     ) -> Result<Self, NetworkError> {
         let own = tensors.names().into_iter().filter(|name| name.starts_with(prefix)).count();
         let count = own / 2;
@@ -96,11 +126,12 @@ impl Network {
         let mut width = inputs;
         for number in 0..count {
             let name = format!("{prefix}layers.{number}");
-            let layer = Layer::read(tensors, &name, width, number + 1 == count)?;
+            let is_last = number + 1 == count;
+            let layer = Layer::read(tensors, &name, width, is_last.then_some(output))?;
             width = layer.bias.len();
             layers.push(layer);
         }
-        Ok(Self { layers })
+        Ok(Self { layers, output })
     }
 
     /// A network of these layers: the weights of each, [outputs, inputs] row by row, and its bias.
@@ -112,24 +143,37 @@ impl Network {
         Self::read(&to_bytes(inputs, layers)?, inputs)
     }
 
-    /// The layers, as [`Self::new`] takes them.
-    #[must_use]
-    pub fn layers(&self) -> Vec<(Vec<f32>, Vec<f32>)> {
-        let of_layer = |layer: &Layer| {
-            let (inputs, outputs) = (layer.inputs, layer.bias.len());
-            let by_output = |at: usize| layer.weights[at % inputs * outputs + at / inputs];
-            ((0..layer.weights.len()).map(by_output).collect(), layer.bias.clone())
-        };
-        self.layers.iter().map(of_layer).collect()
-    }
-
     /// How many numbers it takes.
     #[must_use]
     pub fn inputs(&self) -> usize {
         self.layers.first().map_or(0, |layer| layer.inputs)
     }
 
-    /// The output for these inputs, -1 to 1. NaN where an input is NaN or the sums overflow;
+    /// Numbers out of each layer, first to last.
+    #[must_use]
+    pub fn widths(&self) -> Vec<usize> {
+        self.layers.iter().map(|layer| layer.bias.len()).collect()
+    }
+
+    /// What its last layer says.
+    #[must_use]
+    pub fn output(&self) -> Output {
+        self.output
+    }
+
+    /// The layers: the weights of each, [outputs, inputs] row by row, and its bias.
+    #[must_use]
+    pub fn layers(&self) -> Vec<(Vec<f32>, Vec<f32>)> {
+        let layer = |layer: &Layer| {
+            let outputs = layer.bias.len();
+            let by_output =
+                |at: usize| layer.weights[at % layer.inputs * outputs + at / layer.inputs];
+            ((0..layer.weights.len()).map(by_output).collect(), layer.bias.clone())
+        };
+        self.layers.iter().map(layer).collect()
+    }
+
+    /// The answer to these inputs, -1 to 1. NaN where an input is NaN or the sums overflow;
     /// missing inputs count as 0.
     #[must_use]
     pub fn forward(&self, inputs: &[f32]) -> f32 {
@@ -141,8 +185,21 @@ impl Network {
                 values.iter_mut().filter(|value| **value < 0.0).for_each(|value| *value = 0.0);
             }
         }
-        libm::tanhf(values.first().copied().unwrap_or(f32::NAN))
+        match self.output {
+            Output::Tanh => libm::tanhf(values.first().copied().unwrap_or(f32::NAN)),
+            Output::Argmax => answer(&values),
+        }
     }
+}
+
+/// The answer with the greatest value; NaN where a value is.
+fn answer(values: &[f32]) -> f32 {
+    if values.iter().any(|value| value.is_nan()) {
+        return f32::NAN;
+    }
+    let better = |best: usize, at: usize| if values[at] > values[best] { at } else { best };
+    let best = (1..values.len()).fold(0, better);
+    best as f32 * 2.0 / (values.len() - 1) as f32 - 1.0
 }
 
 impl Layer {
@@ -150,20 +207,16 @@ impl Layer {
         tensors: &SafeTensors<'_>,
         prefix: &str,
         inputs: usize,
-        is_last: bool,
+        last: Option<Output>,
     ) -> Result<Self, NetworkError> {
         let name = format!("{prefix}.weight");
         let (shape, weights) = numbers(tensors, &name)?;
         let outputs = match *shape {
-            [outputs, width]
-                if width == inputs
-                    && (1..=MAX_WIDTH).contains(&outputs)
-                    && (outputs == 1 || !is_last) =>
-            {
-                outputs
-            }
+            [outputs, width] if width == inputs && widths(last).contains(&outputs) => outputs,
             _ => {
-                let outputs = if is_last { "1".to_owned() } else { format!("1 to {MAX_WIDTH}") };
+                let (least, most) = widths(last).into_inner();
+                let outputs =
+                    if least == most { "1".to_owned() } else { format!("{least} to {most}") };
                 let expected = format!("[{outputs}, {inputs}]");
                 return Err(NetworkError::Shape { name, shape, expected });
             }
@@ -186,6 +239,15 @@ impl Layer {
             }
         }
         sums
+    }
+}
+
+/// Numbers out of a layer: of the last one with its output, of another one without.
+fn widths(last: Option<Output>) -> RangeInclusive<usize> {
+    match last {
+        None => 1..=MAX_WIDTH,
+        Some(Output::Tanh) => 1..=1,
+        Some(Output::Argmax) => 2..=MAX_WIDTH,
     }
 }
 
@@ -250,6 +312,25 @@ mod tests {
         // Hidden: -2 + 0.5 < 0 and 2: output -4 + 0.125.
         assert_eq!(network.forward(&[-2.0, 0.0]).to_bits(), libm::tanhf(-3.875).to_bits());
         assert!(network.forward(&[f32::NAN, 0.0]).is_nan());
+    }
+
+    #[test]
+    fn with_argmax_the_answer_with_the_greatest_value_is_given() {
+        let answer = |values: [f32; 3]| {
+            let bytes = to_bytes(1, &[(vec![0.0; 3], values.to_vec())]).unwrap();
+            Network::read_as(&bytes, 1, Output::Argmax).unwrap().forward(&[1.0]).to_bits()
+        };
+        assert_eq!(answer([1.0, 0.0, 0.5]), (-1f32).to_bits());
+        assert_eq!(answer([0.0, 2.0, 2.0]), 0f32.to_bits());
+        assert_eq!(answer([0.0, 2.0, 3.0]), 1f32.to_bits());
+        let one = to_bytes(1, &[(vec![0.0], vec![0.0])]).unwrap();
+        let error = Network::read_as(&one, 1, Output::Argmax).unwrap_err().to_string();
+        assert!(error.ends_with("expected [2 to 1024, 1]"), "{error}");
+    }
+
+    #[test]
+    fn the_layers_come_back_as_they_were_given() {
+        assert_eq!(Network::new(2, &layers()).unwrap().layers(), layers());
     }
 
     fn refused(inputs: usize, layers: &[(Vec<f32>, Vec<f32>)]) -> String {

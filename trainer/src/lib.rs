@@ -9,3 +9,4 @@ pub mod log;
 pub mod network;
 pub mod replay;
 pub mod training;
+pub mod tuner;

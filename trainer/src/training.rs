@@ -10,10 +10,12 @@
 //! All of it is a function of the settings and the seed. Environments step side by side, each with
 //! its own seeds, and results are taken in their order: the number of threads changes nothing.
 
+use std::fmt::Debug;
 use std::path::PathBuf;
 
 use carbon_kube_core::seed;
 use rayon::prelude::*;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::agents::{Agent, AgentError, Decoded, Metric, Mode};
@@ -24,7 +26,7 @@ use crate::environment::{Environment, RestoreError};
 use crate::replay::Transition;
 
 /// Settings of a training, beside the agent's own.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct Settings {
     /// Root of all random streams.
@@ -37,6 +39,8 @@ pub struct Settings {
     pub evaluate_every: u64,
     /// Steps between two checkpoints; 0 for none but the last.
     pub checkpoint_every: u64,
+    /// Evaluations in a row without a better one after which a training stops; 0 for never.
+    pub patience: u64,
 }
 
 impl Default for Settings {
@@ -47,6 +51,7 @@ impl Default for Settings {
             updates_per_step: 1.0,
             evaluate_every: 5_000,
             checkpoint_every: 10_000,
+            patience: 0,
         }
     }
 }
@@ -86,6 +91,8 @@ pub struct Evaluation {
     pub steps: u64,
     /// Sum of the rewards, by episode.
     pub returns: Vec<f64>,
+    /// What else is worth telling; logged beside the return.
+    pub figures: Vec<Metric>,
 }
 
 impl Evaluation {
@@ -93,6 +100,30 @@ impl Evaluation {
     #[must_use]
     pub fn mean(&self) -> f64 {
         self.returns.iter().sum::<f64>() / self.returns.len().max(1) as f64
+    }
+}
+
+/// Who says how good an agent is.
+pub trait Judge: Debug + Send {
+    /// Judges it; `steps` of the answer are filled in by who asks.
+    ///
+    /// # Errors
+    ///
+    /// [`AgentError::Tensor`] where the agent has other observations.
+    fn judge(&mut self, agent: &mut dyn Agent) -> Result<Evaluation, AgentError>;
+}
+
+/// Judges by the same episodes each time, played deterministically.
+#[derive(Debug)]
+struct Episodes<E: Environment> {
+    environment: E,
+    starts: Vec<(u64, E::Options)>,
+}
+
+impl<E: Environment> Judge for Episodes<E> {
+    fn judge(&mut self, agent: &mut dyn Agent) -> Result<Evaluation, AgentError> {
+        let returns = evaluate(agent, &mut self.environment, &self.starts)?;
+        Ok(Evaluation { returns, ..Evaluation::default() })
     }
 }
 
@@ -127,8 +158,7 @@ pub struct Training<E: Environment> {
     agent: Box<dyn Agent>,
     workers: Vec<Worker<E>>,
     options: E::Options,
-    judge: E,
-    starts: Vec<(u64, E::Options)>,
+    judge: Option<Box<dyn Judge>>,
     progress: Progress,
 }
 
@@ -206,6 +236,26 @@ where
         judge: E,
         starts: Vec<(u64, E::Options)>,
     ) -> Self {
+        let training = Self::unjudged(settings, agent, agent_settings, environments, options);
+        if starts.is_empty() {
+            return training;
+        }
+        training.judged_by(Box::new(Episodes { environment: judge, starts }))
+    }
+
+    /// As [`Self::new`], with nobody who judges.
+    ///
+    /// # Panics
+    ///
+    /// Without an environment.
+    #[must_use]
+    pub fn unjudged(
+        settings: Settings,
+        agent: Box<dyn Agent>,
+        agent_settings: &impl Serialize,
+        environments: Vec<E>,
+        options: E::Options,
+    ) -> Self {
         assert!(!environments.is_empty(), "a training without environments");
         let both =
             serde_json::to_vec(&(agent.name(), &settings, agent_settings, environments.len()))
@@ -228,9 +278,14 @@ where
             settings,
             agent,
             options,
-            judge,
-            starts,
+            judge: None,
         }
+    }
+
+    /// The same training, judged by somebody else.
+    #[must_use]
+    pub fn judged_by(self, judge: Box<dyn Judge>) -> Self {
+        Self { judge: Some(judge), ..self }
     }
 
     /// Where it is.
@@ -244,7 +299,19 @@ where
         self.agent.as_mut()
     }
 
-    /// Goes on until so many steps are done, or somebody says stop. Checkpoints go to the store, the
+    /// Whether the last evaluations, as many as its patience, were no better than one before.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        let Settings { evaluate_every: every, patience, .. } = self.settings;
+        let evaluations = |steps: u64| steps / every;
+        every > 0
+            && patience > 0
+            && self.progress.best.is_some_and(|best| {
+                evaluations(self.progress.steps) - evaluations(best.steps) >= patience
+            })
+    }
+
+    /// Goes on until so many steps are done, its patience is over, or somebody says stop. Checkpoints go to the store, the
     /// last one at the end.
     ///
     /// # Errors
@@ -257,14 +324,14 @@ where
         store: Option<&Store>,
         hooks: &mut dyn Hooks,
     ) -> Result<(), TrainingError> {
-        while self.progress.steps < until && !hooks.stop() {
+        while self.progress.steps < until && !self.is_stale() && !hooks.stop() {
             let before = self.progress.steps;
             let result = self.advance(hooks);
             self.stopped(result, store)?;
             let crossed = |every: u64| every > 0 && before / every < self.progress.steps / every;
             let (judge, save) =
                 (crossed(self.settings.evaluate_every), crossed(self.settings.checkpoint_every));
-            if judge && !self.starts.is_empty() {
+            if judge {
                 self.judge(store, hooks)?;
             }
             if save && self.progress.steps < until {
@@ -319,17 +386,20 @@ where
         Ok(())
     }
 
-    /// Plays the episodes it is judged by, deterministically.
+    /// Asks who judges; an evaluation of nothing where nobody does.
     ///
     /// # Errors
     ///
     /// [`AgentError::Tensor`] where the environment's observations are not the agent's.
     pub fn evaluate(&mut self) -> Result<Evaluation, AgentError> {
-        let returns = evaluate(self.agent.as_mut(), &mut self.judge, &self.starts)?;
-        Ok(Evaluation { steps: self.progress.steps, returns })
+        let Some(judge) = &mut self.judge else { return Ok(Evaluation::default()) };
+        Ok(Evaluation { steps: self.progress.steps, ..judge.judge(self.agent.as_mut())? })
     }
 
     fn judge(&mut self, store: Option<&Store>, hooks: &mut dyn Hooks) -> Result<(), TrainingError> {
+        if self.judge.is_none() {
+            return Ok(());
+        }
         let evaluation = self.evaluate();
         let evaluation = self.stopped(evaluation, store)?;
         let (steps, mean_return) = (self.progress.steps, evaluation.mean());

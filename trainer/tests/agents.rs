@@ -19,6 +19,7 @@ fn settings() -> Settings {
         updates_per_step: 0.75,
         evaluate_every: 130,
         checkpoint_every: 100,
+        patience: 0,
     }
 }
 

@@ -8,24 +8,35 @@ use carbon_kube_core::cluster::POLICY;
 use carbon_kube_policies::file::ACTOR;
 use carbon_kube_sim::report::{OutputDirectory, ReportError};
 
-use super::manifest;
 use super::source::{CHECKSUMS, Source, find};
+use super::{manifest, onnx};
 use crate::args::{ExportArgs, NAMESPACE, PolicyForm};
 use crate::failure::Failure;
 use crate::output;
 
 pub fn run(args: &ExportArgs) -> Result<ExitCode, Failure> {
-    if args.format == PolicyForm::Dir && args.namespace.is_some() {
-        return Err(Failure::new("--namespace: a folder has no namespace")
+    if args.format != PolicyForm::Configmap && args.namespace.is_some() {
+        let what = if args.format == PolicyForm::Dir { "folder" } else { "model" };
+        return Err(Failure::new(format!("--namespace: a {what} has no namespace"))
             .hint("leave it out, or export with `--format configmap`"));
     }
     let source = find(&args.policy)?;
     match (args.format, &args.out) {
         (PolicyForm::Dir, Some(folder)) => write_folder(&source, folder)?,
+        (PolicyForm::Onnx, Some(file)) => write_file(&model(&source)?, file)?,
         (_, None) => output::print(&text(&source, args))?,
-        (PolicyForm::Configmap, Some(file)) => write_file(&text(&source, args), file)?,
+        (PolicyForm::Configmap, Some(file)) => write_file(text(&source, args).as_bytes(), file)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn model(source: &Source) -> Result<Vec<u8>, Failure> {
+    let file = &source.policy.file;
+    match &source.policy.tuner {
+        Some(tuner) => Ok(onnx::model(&file.name, tuner)),
+        None => Err(Failure::new(format!("`{}` is a rule: it has no network", file.name))
+            .hint("export a policy of `kind: tuner`, such as `carbon-kube train` writes")),
+    }
 }
 
 fn text(source: &Source, args: &ExportArgs) -> String {
@@ -54,7 +65,7 @@ fn write_folder(source: &Source, folder: &Path) -> Result<(), Failure> {
 }
 
 /// Writes the file as a whole, under its name only when it is complete.
-fn write_file(text: &str, file: &Path) -> Result<(), Failure> {
+fn write_file(bytes: &[u8], file: &Path) -> Result<(), Failure> {
     if file.symlink_metadata().is_ok() {
         return Err(taken(file));
     }
@@ -66,7 +77,7 @@ fn write_file(text: &str, file: &Path) -> Result<(), Failure> {
     }
     let write = || -> io::Result<()> {
         let mut staging = staging().tempfile_in(parent)?;
-        staging.write_all(text.as_bytes())?;
+        staging.write_all(bytes)?;
         staging.as_file().sync_all()?;
         // Another process may have taken the name since.
         staging.persist_noclobber(file)?;
@@ -74,10 +85,8 @@ fn write_file(text: &str, file: &Path) -> Result<(), Failure> {
     };
     write().map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => taken(file),
-        _ => {
-            Failure::new(format!("{}: can't write the manifest: {}", file.display(), plain(&error)))
-                .hint("name a file in a folder that you may write to")
-        }
+        _ => Failure::new(format!("{}: can't write it: {}", file.display(), plain(&error)))
+            .hint("name a file in a folder that you may write to"),
     })
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{MAX_BYTES, PolicyError, sha256};
-use crate::network::Network;
+use crate::network::{Network, Output};
 use crate::observation::ObservationSpec;
 use crate::ranges;
 use crate::settings::Settings;
@@ -26,6 +26,9 @@ pub struct TunerCard {
     /// What an answer of the network means.
     #[serde(default)]
     pub action: Action,
+    /// What the last layer of the network says. Default `tanh`.
+    #[serde(default)]
+    pub output: Output,
     /// Minutes between two answers in training, 1 to 60.
     pub control_minutes: u32,
     /// SHA-256 of the weights, in hex.
@@ -53,7 +56,8 @@ impl TunerCard {
         self.observation.check().map_err(PolicyError::Tuner)?;
         self.action.check().map_err(PolicyError::Tuner)?;
         self.check_base()?;
-        let network = Network::read(actor, self.observation.len()).map_err(PolicyError::Actor)?;
+        let network = Network::read_as(actor, self.observation.len(), self.output)
+            .map_err(PolicyError::Actor)?;
         Ok(Tuner {
             observation: self.observation.clone(),
             network,

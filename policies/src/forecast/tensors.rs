@@ -10,7 +10,7 @@ use super::correction::{Correction, Learner};
 use super::file::{CorrectionCard, CorrectionKind, ForecastFileError, ModelCard, NowcastCard};
 use super::linear::LinearError;
 use super::{HORIZON_HOURS, Linear, Nowcast, PROBABILITIES, Trees, nowcast};
-use crate::network::Network;
+use crate::network::{Network, Output};
 
 /// The bytes of [`WEIGHTS`](super::file::WEIGHTS) of these models, by name.
 ///
@@ -177,7 +177,7 @@ fn trees(card: &ModelCard, tensors: &SafeTensors<'_>) -> Result<Trees, ForecastF
 
 fn network(card: &ModelCard, tensors: &SafeTensors<'_>) -> Result<Network, ForecastFileError> {
     let prefix = format!("{}.network.", card.name);
-    Network::from_tensors(tensors, &prefix, Correction::width(&card.features))
+    Network::from_tensors(tensors, &prefix, Correction::width(&card.features), Output::Tanh)
         .map_err(|error| ForecastFileError::Network { model: card.name.clone(), error })
 }
 

@@ -10,6 +10,7 @@ use carbon_kube_core::seed;
 use rand::RngExt;
 use rand_pcg::Pcg64;
 use rayon::prelude::*;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::dqn::greatest;
@@ -19,7 +20,7 @@ use crate::network::{Adam, Kernel, Mlp, Shape};
 use crate::replay::Transition;
 
 /// Settings.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct Settings {
     /// Widths of the hidden layers of actor and critic.
@@ -242,6 +243,10 @@ impl Agent for A2c {
 
     fn choices(&self) -> &Choices {
         &self.choices
+    }
+
+    fn decider(&self) -> &Mlp {
+        &self.actor
     }
 
     fn act(&mut self, observations: &[f32], mode: Mode) -> Result<Vec<f32>, AgentError> {

@@ -7,6 +7,7 @@ use candle_core::{Device, Tensor};
 use carbon_kube_core::seed;
 use rand::RngExt;
 use rand_pcg::Pcg64;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Agent, AgentError, Choices, Metric, Mode, Saved, checked};
@@ -15,7 +16,7 @@ use crate::network::{Adam, Kernel, Mlp, Shape};
 use crate::replay::{Batch, Replay, Transition};
 
 /// Settings.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct Settings {
     /// Widths of the hidden layers.
@@ -173,6 +174,10 @@ impl Agent for Dqn {
 
     fn choices(&self) -> &Choices {
         &self.choices
+    }
+
+    fn decider(&self) -> &Mlp {
+        &self.network
     }
 
     fn act(&mut self, observations: &[f32], mode: Mode) -> Result<Vec<f32>, AgentError> {

@@ -16,6 +16,7 @@ pub use saved::{Saved, SavedError, Vectors};
 
 use std::fmt::Debug;
 
+use crate::network::Mlp;
 use crate::replay::Transition;
 
 /// How an agent acts.
@@ -39,6 +40,11 @@ pub trait Agent: Debug + Send {
 
     /// Its actions.
     fn choices(&self) -> &Choices;
+
+    /// The network that decides. Its numbers per answer: of `sac` the mean of each number of an
+    /// action and the logarithm of its standard deviation, of the others one per choice, the
+    /// greatest of which is done.
+    fn decider(&self) -> &Mlp;
 
     /// Acts on observations, one row after the other; one action per row, without units.
     ///

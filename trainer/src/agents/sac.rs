@@ -9,6 +9,7 @@ use carbon_kube_core::seed;
 use rand::RngExt;
 use rand_distr::StandardNormal;
 use rand_pcg::Pcg64;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Agent, AgentError, Choices, Metric, Mode, Saved, checked};
@@ -17,7 +18,7 @@ use crate::network::{Adam, Kernel, Mlp, Shape, polyak, squashed_gaussian};
 use crate::replay::{Batch, Replay, Transition};
 
 /// Settings; the defaults are those of the paper with small networks.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct Settings {
     /// Widths of the hidden layers of actor and critics.
@@ -230,6 +231,10 @@ impl Agent for Sac {
 
     fn choices(&self) -> &Choices {
         &self.choices
+    }
+
+    fn decider(&self) -> &Mlp {
+        &self.actor
     }
 
     fn act(&mut self, observations: &[f32], mode: Mode) -> Result<Vec<f32>, AgentError> {

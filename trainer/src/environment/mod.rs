@@ -16,7 +16,7 @@ use std::fmt::Debug;
 pub mod world;
 
 /// A task, one step at a time.
-pub trait Environment: Debug + Send {
+pub trait Environment: Debug + Send + 'static {
     /// What a reset can be told beside its seed.
     type Options: Debug + Default + Send;
     /// What a step tells beside its reward.

@@ -8,7 +8,7 @@ use crate::checkpoint::Progress;
 use crate::training::{Evaluation, Hooks};
 
 /// A [`Log`] that looks on: the agent's metrics every so many steps, the return of each episode
-/// (`episode_return`) and the mean of each evaluation (`evaluation_return`).
+/// (`episode_return`) and the mean of each evaluation (`evaluation_return`) with its figures.
 #[derive(Debug)]
 pub struct Recorder {
     log: Log,
@@ -58,7 +58,9 @@ impl Hooks for Recorder {
     }
 
     fn evaluated(&mut self, evaluation: &Evaluation, _: bool) {
-        self.write(evaluation.steps, &[("evaluation_return", evaluation.mean())]);
+        let mean = [("evaluation_return", evaluation.mean())];
+        let values: Vec<Metric> = mean.into_iter().chain(evaluation.figures.clone()).collect();
+        self.write(evaluation.steps, &values);
     }
 
     fn stop(&mut self) -> bool {

@@ -17,7 +17,17 @@ pub use mlp::{Forward, Gradient, Layer, Mlp, Shape};
 use candle_core::{CpuStorage, Layout, Result, Storage, Tensor, bail};
 
 /// How networks are computed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kernel {
     /// A whole network as one operation with a gradient by hand.

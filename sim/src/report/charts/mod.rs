@@ -7,7 +7,7 @@
 //! | `delay.svg` | how many jobs waited how long |
 //!
 //! [`series`] draws a single intensity series, for `datasets stats`; [`forecast`] a forecast, for
-//! `forecast plot`.
+//! `forecast plot`; [`learning`] and [`thresholds`] what a training of a tuner came to.
 //!
 //! A policy has the same colour in all of them: the palette of Okabe and Ito, which people with
 //! any colour vision can tell apart, black for the reference, dashes when it is used up.
@@ -18,7 +18,9 @@ mod delay;
 mod emissions;
 mod forecast;
 mod intensity_and_power;
+mod learning;
 mod series;
+mod thresholds;
 
 use std::path::PathBuf;
 
@@ -55,7 +57,9 @@ pub fn all(
 }
 
 pub use self::forecast::draw as forecast;
+pub use self::learning::{Curve, draw as learning};
 pub use self::series::draw as series;
+pub use self::thresholds::{Threshold, draw as thresholds};
 
 const WIDTH: f64 = 1_200.0;
 /// Room on the left of the plots, for the axis.

@@ -142,6 +142,16 @@ impl Ledger {
         }
     }
 
+    /// What the jobs emitted in the reference, in grams.
+    pub(super) fn reference_grams(&self) -> f64 {
+        self.jobs.iter().map(|job| job.grams).sum()
+    }
+
+    /// Core-hours of all jobs.
+    pub(super) fn core_hours(&self) -> f64 {
+        self.jobs.iter().map(|job| job.cores * job.hours).sum()
+    }
+
     /// Counts what happened since the last time.
     pub(super) fn step(&mut self, episode: &Episode) -> Terms {
         let progress = episode.progress();

@@ -24,10 +24,10 @@ use std::sync::atomic::AtomicBool;
 use carbon_kube_core::forecast::ForecastModel;
 use carbon_kube_core::intensity::IntensitySeries;
 use carbon_kube_core::{Span, Time, Zone, seed};
-use carbon_kube_policies::Deployed;
 use carbon_kube_policies::baselines::DefaultScheduler;
 use carbon_kube_policies::file::sha256;
-use carbon_kube_policies::observation::{Encoding, MAX_ADJUSTMENT};
+use carbon_kube_policies::observation::{Encoding, MAX_ADJUSTMENT, Observation};
+use carbon_kube_policies::{Deployed, Policy};
 use carbon_kube_sim::engine::{self, Hooks};
 use carbon_kube_sim::outcome::Outcome;
 use carbon_kube_sim::stepping::{Episode, Progress};
@@ -91,6 +91,44 @@ pub struct WorldInfo {
     pub progress: Progress,
     /// What was amiss with the observation that came of the step.
     pub encoding: Encoding,
+}
+
+/// What came of an episode that a policy played.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Played {
+    /// The position of the zone.
+    pub zone: usize,
+    /// The first instant.
+    pub start: Time,
+    /// Sum of the rewards.
+    pub episode_return: f64,
+    /// What the jobs emitted in the carbon-blind reference, in grams.
+    pub reference_grams: f64,
+    /// Grams saved against it.
+    pub saved_grams: f64,
+    /// Core-hours of all jobs.
+    pub core_hours: f64,
+    /// Core-hours of work times hours that it waited.
+    pub delay_core_hours_hours: f64,
+    /// Core-hours that were undone at the end.
+    pub undone_core_hours: f64,
+    /// Control intervals.
+    pub steps: u64,
+    /// Those of them in which the tuner left the decision to its rule.
+    pub fallbacks: u64,
+    /// What was seen and done, by control interval.
+    pub moments: Vec<Moment>,
+}
+
+/// A control interval of an episode.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Moment {
+    /// Its start.
+    pub at: Time,
+    /// What was seen.
+    pub seen: Observation,
+    /// What was added to the threshold, in g/kWh.
+    pub adjustment: f64,
 }
 
 /// A place where an episode may start.
@@ -172,6 +210,33 @@ impl WorldEnvironment {
         &self.config
     }
 
+    /// So many starts at equal distances over the ranges of a zone, the first and the last possible
+    /// among them; none where no range of the zone holds an episode.
+    #[must_use]
+    pub fn starts(&self, zone: usize, count: u64) -> Vec<Time> {
+        let places: Vec<&Place> = self.places.iter().filter(|place| place.zone == zone).collect();
+        let starts: u64 = places.iter().map(|place| place.starts).sum();
+        let count = count.min(starts);
+        let number = |at: u64| if count < 2 { 0 } else { at * (starts - 1) / (count - 1) };
+        let mut found = Vec::new();
+        for mut number in (0..count).map(number) {
+            for place in &places {
+                if number < place.starts {
+                    found.push(place.first + self.config.control_interval() * number as i64);
+                    break;
+                }
+                number -= place.starts;
+            }
+        }
+        found
+    }
+
+    /// How many zones it has.
+    #[must_use]
+    pub fn zones(&self) -> usize {
+        self.zones.len()
+    }
+
     /// The run in progress, before the next action; `None` before the first reset.
     #[must_use]
     pub fn episode(&self) -> Option<&Episode> {
@@ -243,6 +308,51 @@ impl WorldEnvironment {
         (numbers, encoding)
     }
 
+    /// Plays a whole episode as a policy file does: its rule, its tuner with its fallback, within its
+    /// bounds. The episode in progress is not touched.
+    #[must_use]
+    pub fn play(&self, seed: u64, options: &WorldOptions, policy: &Deployed) -> Played {
+        let (zone, world) = self.world(seed, options);
+        let world = Arc::new(world);
+        let mut ledger = Ledger::new(&world, &reference(&world));
+        let mut played = Played {
+            zone,
+            start: world.start,
+            reference_grams: ledger.reference_grams(),
+            core_hours: ledger.core_hours(),
+            ..Played::default()
+        };
+        let mut episode = Episode::new(world, Arc::new(policy.clone()));
+        loop {
+            let answer = episode.observation(0).map(|seen| (seen, policy.tune(&seen)));
+            let adjustment = answer.as_ref().map_or(0.0, |(_, answer)| answer.grams_per_kwh);
+            if let Some((seen, answer)) = answer {
+                played.fallbacks += u64::from(answer.fallback.is_some());
+                played.moments.push(Moment { at: episode.now(), seen, adjustment });
+            }
+            played.steps += 1;
+            episode.advance(&[adjustment]);
+            let mut terms = ledger.step(&episode);
+            let is_over = self.is_over(&episode);
+            if is_over {
+                ledger.close(&episode, &mut terms);
+            }
+            played.saved_grams += terms.saved_grams();
+            played.delay_core_hours_hours += terms.delay_core_hours_hours;
+            played.undone_core_hours += terms.undone_core_hours;
+            // As a step tells it: in 32 bits.
+            let reward = ledger.reward(&terms, &self.config.weights).sum() as f32;
+            played.episode_return += f64::from(reward);
+            if is_over {
+                return played;
+            }
+        }
+    }
+
+    fn is_over(&self, episode: &Episode) -> bool {
+        episode.is_over() || (!self.config.drain && episode.now() >= episode.world().end)
+    }
+
     fn go_on(&self, running: &mut Running, action: f32) -> Step<WorldInfo> {
         let was_over = running.is_over;
         let (mut terms, mut adjustment) = (Terms::default(), 0.0);
@@ -253,8 +363,7 @@ impl WorldEnvironment {
             adjustment = seen.map_or(0.0, |seen| self.config.action.adjustment(answer, &seen));
             running.episode.advance(&[adjustment]);
             terms = running.ledger.step(&running.episode);
-            running.is_over = running.episode.is_over()
-                || (!self.config.drain && running.episode.now() >= running.episode.world().end);
+            running.is_over = self.is_over(&running.episode);
             if running.is_over {
                 running.ledger.close(&running.episode, &mut terms);
             }

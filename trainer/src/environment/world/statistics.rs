@@ -12,6 +12,7 @@ pub struct Statistics {
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Input {
     sum: f64,
+    squares: f64,
     min: f64,
     max: f64,
 }
@@ -20,7 +21,7 @@ impl Statistics {
     /// Of no observation yet, with so many numbers each.
     #[must_use]
     pub fn new(len: usize) -> Self {
-        let input = Input { sum: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY };
+        let input = Input { sum: 0.0, squares: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY };
         Self { count: 0, inputs: vec![input; len] }
     }
 
@@ -30,8 +31,27 @@ impl Statistics {
         for (input, &number) in self.inputs.iter_mut().zip(observation) {
             let number = f64::from(number);
             input.sum += number;
+            input.squares += number * number;
             (input.min, input.max) = (input.min.min(number), input.max.max(number));
         }
+    }
+
+    /// As [`Self::fitted`], and scaled so that each input has mean 0 and standard deviation 1 over
+    /// what was counted. An input that never changed keeps its scale.
+    #[must_use]
+    pub fn normalised(&self, spec: &ObservationSpec, margin: f64) -> ObservationSpec {
+        let mut fitted = self.fitted(spec, margin);
+        let count = self.count.max(1) as f64;
+        for (input, seen) in fitted.inputs.iter_mut().zip(&self.inputs) {
+            let mean = seen.sum / count;
+            let spread = (seen.squares / count - mean * mean).max(0.0).sqrt();
+            // Numbers are of 32 bits: less is rounding.
+            if spread > 1e-5 {
+                input.center += input.scale * mean;
+                input.scale *= spread;
+            }
+        }
+        fitted
     }
 
     /// The specification with the means and ranges of what was counted, each range wider by

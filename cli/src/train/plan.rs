@@ -1,0 +1,134 @@
+//! What is to be trained, and in which folder.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use carbon_kube_trainer::agents::{a2c, dqn, sac};
+use carbon_kube_trainer::tuner::{Algorithm, Data, DataError, Lesson, LessonError, TrainConfig};
+
+use super::args::{Algo, TrainArgs};
+use crate::datasets::read_failure;
+use crate::failure::Failure;
+
+/// Name of the settings in a training's folder.
+const SETTINGS: &str = "train.yaml";
+
+/// A training, ready to begin or to go on.
+pub struct Plan {
+    pub lesson: Lesson,
+    pub folder: PathBuf,
+}
+
+/// The plan that the arguments mean. Of a new training the folder is made.
+pub fn plan(args: &TrainArgs) -> Result<Plan, Failure> {
+    match &args.resume {
+        Some(folder) => resumed(folder, args),
+        None => fresh(args),
+    }
+}
+
+fn fresh(args: &TrainArgs) -> Result<Plan, Failure> {
+    let (mut config, base) = match &args.file {
+        Some(file) => (read(file)?, file.parent().unwrap_or(Path::new("")).to_owned()),
+        None => (TrainConfig::default(), PathBuf::new()),
+    };
+    apply(args, &mut config);
+    let place =
+        args.file.as_deref().map_or("default settings".into(), |file| file.display().to_string());
+    checked(&config, &place)?;
+    // The folder's own copy of the settings has to find the files from wherever it is read.
+    for file in config.zones.iter_mut().flat_map(|zone| &mut zone.files) {
+        *file = std::path::absolute(base.join(&*file))
+            .map_err(|error| Failure::new(format!("{}: {error}", file.display())))?;
+    }
+    let folder = match &args.out {
+        Some(folder) => folder.clone(),
+        None => Path::new("runs").join(format!("train-{}", config.name)),
+    };
+    let is_taken = folder.symlink_metadata().is_ok()
+        && !folder.read_dir().is_ok_and(|mut entries| entries.next().is_none());
+    if is_taken {
+        let hint = format!(
+            "name another one with `--out`, or go on with `carbon-kube train --resume {}`",
+            folder.display()
+        );
+        return Err(Failure::new(format!("{}: the folder exists", folder.display())).hint(hint));
+    }
+    let lesson = lesson(config, &place)?;
+    let unwritable = |error: std::io::Error| {
+        Failure::new(format!("{}: can't write: {error}", folder.display()))
+            .hint("name a folder that you may write to with `--out`")
+    };
+    fs::create_dir_all(&folder).map_err(unwritable)?;
+    fs::write(folder.join(SETTINGS), lesson.config().yaml()).map_err(unwritable)?;
+    Ok(Plan { lesson, folder })
+}
+
+fn resumed(folder: &Path, args: &TrainArgs) -> Result<Plan, Failure> {
+    let file = folder.join(SETTINGS);
+    if !file.is_file() {
+        let message = format!("{}: there is no training in this folder", folder.display());
+        return Err(Failure::new(message)
+            .of("--resume")
+            .hint("name the folder that `carbon-kube train` wrote, the one with `train.yaml`"));
+    }
+    let mut config = read(&file)?;
+    apply(args, &mut config);
+    let place = file.display().to_string();
+    checked(&config, &place)?;
+    Ok(Plan { lesson: lesson(config, &place)?, folder: folder.to_owned() })
+}
+
+fn read(file: &Path) -> Result<TrainConfig, Failure> {
+    let text = fs::read_to_string(file).map_err(|error| {
+        let hint = (error.kind() == ErrorKind::NotFound)
+            .then_some("without a file, `carbon-kube train` learns on the bundled data");
+        Failure::new(format!("{}: {error}", file.display())).maybe_hint(hint)
+    })?;
+    TrainConfig::parse(&text).map_err(|problem| {
+        Failure::new(format!("{}: {problem}", file.display()))
+            .hint("`carbon-kube train --schema` has every key with its range and default")
+    })
+}
+
+fn apply(args: &TrainArgs, config: &mut TrainConfig) {
+    config.seeds = args.seeds.unwrap_or(config.seeds);
+    config.num_envs = args.num_envs.unwrap_or(config.num_envs);
+    config.steps = args.steps.unwrap_or(config.steps);
+    let other = |algo: Algo| match algo {
+        Algo::Sac => Algorithm::Sac(sac::Settings::default()),
+        Algo::Dqn => Algorithm::Dqn(dqn::Settings::default()),
+        Algo::A2c => Algorithm::A2c(a2c::Settings::default()),
+    };
+    if let Some(algorithm) = args.algo.map(other)
+        && algorithm.name() != config.algorithm.name()
+    {
+        config.algorithm = algorithm;
+    }
+}
+
+fn checked(config: &TrainConfig, place: &str) -> Result<(), Failure> {
+    config.check().map_err(|problem| {
+        Failure::new(format!("{place}: {problem}"))
+            .hint("`carbon-kube train --schema` has every key with its range and default")
+    })
+}
+
+fn lesson(config: TrainConfig, place: &str) -> Result<Lesson, Failure> {
+    // Paths are absolute, or there are none.
+    let data = Data::read(&config, Path::new("")).map_err(|error| match error {
+        DataError::Read(error) => read_failure(error),
+        DataError::NotBundled(_) => Failure::new(format!("{place}: {error}"))
+            .hint("give it `files`; `carbon-kube datasets list` shows what is bundled"),
+        DataError::Range { .. } => Failure::new(format!("{place}: {error}"))
+            .hint("move `training` or `validation` of the zone, or lower `embargoDays`"),
+        DataError::Io { .. } => Failure::new(format!("{place}: {error}"))
+            .hint("paths in `files` are relative to the folder of the settings"),
+    })?;
+    Lesson::new(config, data).map_err(|error| {
+        let hint = matches!(error, LessonError::Training(_))
+            .then_some("give a zone a longer `training`, or shorten `environment.episodeHours`");
+        Failure::new(format!("{place}: {error}")).maybe_hint(hint)
+    })
+}

@@ -1,0 +1,229 @@
+//! A training that is ready to begin, for any seed.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use carbon_kube_policies::file::{PolicyError, Provenance};
+use carbon_kube_policies::network::NetworkError;
+use serde::Serialize;
+
+use super::config::{Algorithm, TrainConfig};
+use super::data::Data;
+use super::export::{self, PolicyFolder};
+use super::fit;
+use super::validation::{Judged, Validation};
+use crate::agents::AgentError;
+use crate::checkpoint::{CheckpointError, Store, read_model};
+use crate::environment::Environment;
+use crate::environment::world::{WorldConfig, WorldEnvironment, WorldError, WorldOptions};
+use crate::network::Shape;
+use crate::training::{self, Training};
+
+/// Settings, data, and the observation that was fitted to it.
+#[derive(Debug)]
+pub struct Lesson {
+    config: TrainConfig,
+    data: Data,
+    world: WorldConfig,
+}
+
+/// Why a training can't begin, or gives no policy.
+#[derive(Debug, thiserror::Error)]
+pub enum LessonError {
+    /// A setting that can't be used.
+    #[error("{0}")]
+    Config(String),
+    /// No environment of training.
+    #[error("training: {0}")]
+    Training(WorldError),
+    /// No environment of validation.
+    #[error("validation: {0}")]
+    Validation(WorldError),
+    /// The agent can't take the environment.
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+    /// A checkpoint can't be read.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// There was no evaluation yet.
+    #[error("there is no best policy yet: the training stopped before its first evaluation")]
+    NoBest,
+    /// Weights that are no network.
+    #[error("weights: {0}")]
+    Weights(#[from] NetworkError),
+    /// A policy that would be refused.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+}
+
+/// What makes two trainings the same one: a checkpoint of another is refused. The number of steps
+/// and of seeds is not among it, so that a training can be made longer.
+#[derive(Serialize)]
+struct Identity<'a> {
+    algorithm: &'a Algorithm,
+    world: &'a WorldConfig,
+    config: TrainConfig,
+    data: &'a BTreeMap<String, String>,
+}
+
+impl Lesson {
+    /// Checks the settings and fits the observation, which takes a second.
+    ///
+    /// # Errors
+    ///
+    /// [`LessonError`] where a setting can't be used or no range holds an episode.
+    pub fn new(config: TrainConfig, data: Data) -> Result<Self, LessonError> {
+        config.check().map_err(LessonError::Config)?;
+        let forecast = config.forecast.model();
+        let environment = config.environment.clone();
+        let zones = data.training.clone();
+        let environment = WorldEnvironment::new(environment, zones, forecast);
+        let mut environment = environment.map_err(LessonError::Training)?;
+        // Not the seed of the training: all seeds of it have one observation.
+        let observation = fit::observation(&mut environment, 1);
+        let world = WorldConfig { observation, ..config.environment.clone() };
+        Ok(Self { config, data, world })
+    }
+
+    /// Its settings.
+    #[must_use]
+    pub fn config(&self) -> &TrainConfig {
+        &self.config
+    }
+
+    /// The world with the fitted observation.
+    #[must_use]
+    pub fn world(&self) -> &WorldConfig {
+        &self.world
+    }
+
+    /// The data.
+    #[must_use]
+    pub fn data(&self) -> &Data {
+        &self.data
+    }
+
+    /// The seeds of its trainings.
+    pub fn seeds(&self) -> impl Iterator<Item = u64> + use<> {
+        let first = self.config.training.seed;
+        first..first.saturating_add(u64::from(self.config.seeds))
+    }
+
+    /// The episodes that policies are judged by.
+    ///
+    /// # Errors
+    ///
+    /// [`LessonError::Validation`] where no range holds one.
+    pub fn validation(&self) -> Result<Validation, LessonError> {
+        let zones = self.data.validation.clone();
+        let forecast = self.config.forecast.model();
+        let environment = WorldEnvironment::new(self.world.clone(), zones, forecast);
+        let environment = environment.map_err(LessonError::Validation)?;
+        let (algorithm, episodes) =
+            (self.config.algorithm.clone(), self.config.validation_episodes);
+        Ok(Validation::new(environment, algorithm, episodes))
+    }
+
+    /// A training from the start.
+    ///
+    /// # Errors
+    ///
+    /// [`LessonError`] as above.
+    pub fn training(&self, seed: u64) -> Result<Training<WorldEnvironment>, LessonError> {
+        let environment = || {
+            let (zones, forecast) = (self.data.training.clone(), self.config.forecast.model());
+            WorldEnvironment::new(self.world.clone(), zones, forecast)
+        };
+        let environments = (0..self.config.num_envs).map(|_| environment());
+        let environments = environments.collect::<Result<Vec<_>, _>>();
+        let environments = environments.map_err(LessonError::Training)?;
+        let first = &environments[0];
+        let algorithm = &self.config.algorithm;
+        let agent = algorithm.agent(first.observation_len(), &first.actions(), seed)?;
+        let settings = training::Settings { seed, ..self.config.training.clone() };
+        let identity = Identity {
+            algorithm,
+            world: &self.world,
+            config: TrainConfig { steps: 0, seeds: 0, ..self.config.clone() },
+            data: &self.data.sha256,
+        };
+        let options = WorldOptions::default();
+        let training = Training::unjudged(settings, agent, &identity, environments, options);
+        Ok(training.judged_by(Box::new(self.validation()?)))
+    }
+
+    /// The weights of the best evaluation that a store has.
+    ///
+    /// # Errors
+    ///
+    /// [`LessonError::NoBest`] where there was none, [`LessonError::Checkpoint`].
+    pub fn best(&self, store: &Store) -> Result<Vec<u8>, LessonError> {
+        let path = store.best().ok_or(LessonError::NoBest)?;
+        let (vectors, _) = read_model(&path)?;
+        let algorithm = &self.config.algorithm;
+        let name = algorithm.decider();
+        let outputs = match algorithm {
+            Algorithm::Sac(_) => 2,
+            Algorithm::Dqn(_) | Algorithm::A2c(_) => crate::agents::LEVELS,
+        };
+        let shape = Shape::new(self.world.observation.len(), algorithm.hidden(), outputs);
+        let numbers = vectors.get(name).filter(|numbers| numbers.len() == shape.parameters());
+        let numbers = numbers.ok_or_else(|| CheckpointError::Other {
+            path: path.clone(),
+            reason: format!("`{name}` is missing or has another shape"),
+        })?;
+        Ok(export::weights(algorithm, &shape, numbers)?)
+    }
+
+    /// What weights come to in the episodes of validation.
+    ///
+    /// # Errors
+    ///
+    /// [`LessonError::Weights`] where they are none.
+    pub fn judge(&self, actor: &[u8], validation: &Validation) -> Result<Judged, LessonError> {
+        let policy = export::deployed(&self.config.algorithm, &self.world, actor)?;
+        Ok(validation.play(&policy))
+    }
+
+    /// Weights as a policy folder, with what they came to.
+    ///
+    /// # Errors
+    ///
+    /// [`LessonError::Policy`] where it would be refused.
+    pub fn policy(
+        &self,
+        actor: Vec<u8>,
+        seed: u64,
+        judged: &Judged,
+        rule: &Judged,
+        command: &str,
+    ) -> Result<PolicyFolder, LessonError> {
+        let returns = judged.returns();
+        let validation = [
+            ("meanReturn", returns.iter().sum::<f64>() / returns.len().max(1) as f64),
+            ("savingPercent", judged.saving_percent),
+            ("ruleSavingPercent", rule.saving_percent),
+            ("delayHours", judged.delay_hours()),
+            ("fallbackPercent", judged.fallback_percent()),
+        ];
+        let provenance = Provenance {
+            description: self.config.description.clone(),
+            seeds: vec![seed],
+            datasets: self.data.sha256.clone(),
+            code_version: env!("CARGO_PKG_VERSION").to_owned(),
+            command: command.to_owned(),
+            validation: validation.map(|(name, value)| (name.to_owned(), value)).into(),
+            ..Provenance::default()
+        };
+        Ok(PolicyFolder::new(&self.config, &self.world, actor, provenance)?)
+    }
+
+    /// Opens the checkpoints of a seed in a directory.
+    ///
+    /// # Errors
+    ///
+    /// [`LessonError::Checkpoint`].
+    pub fn store(&self, directory: &Path) -> Result<Store, LessonError> {
+        Ok(Store::open(directory, self.config.keep_checkpoints)?)
+    }
+}

@@ -1,0 +1,27 @@
+//! Training of tuners: from `train.yaml` to the policy file of the best network.
+//!
+//! ```text
+//!  TrainConfig --> Data        zones, cut into ranges of training and of validation
+//!      |            |
+//!      '--> Lesson -+--> fit   means and ranges of the inputs, over training alone
+//!             |
+//!             +--> Training    environments, agent; judged by Validation, every so many steps
+//!             '--> export      the network of the best evaluation as policy.yaml and weights
+//! ```
+//!
+//! An agent is judged as the policy file that it would be: exported, asked through
+//! [`carbon_kube_policies::Tuner`], with its ranges and its fallback. So the exported policy gives the
+//! very number that the training logged.
+
+mod config;
+mod data;
+mod export;
+mod fit;
+mod lesson;
+mod validation;
+
+pub use config::{Algorithm, ForecastKind, Range, TrainConfig, ZoneConfig};
+pub use data::{Data, DataError};
+pub use export::{PolicyFolder, deployed, weights};
+pub use lesson::{Lesson, LessonError};
+pub use validation::{Judged, Validation};
