@@ -186,7 +186,8 @@ mod tests {
             match key & 7 {
                 0 => found.push((key >> 3, varint(&mut bytes), &[][..])),
                 2 => {
-                    let (content, rest) = bytes.split_at(varint(&mut bytes) as usize);
+                    let len = varint(&mut bytes) as usize;
+                    let (content, rest) = bytes.split_at(len);
                     found.push((key >> 3, 0, content));
                     bytes = rest;
                 }
