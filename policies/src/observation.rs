@@ -9,7 +9,7 @@
 //!
 //! Intensities, thresholds and forecasts are in parts of the zone's own trailing week, so that one
 //! network serves a grid of coal and one of hydropower, and zones that it has never seen. The
-//! simulator, the trainer and the cluster all come through here.
+//! simulator and the trainer come through here, and whoever runs a tuner in a cluster.
 
 use carbon_kube_core::forecast::{History, Outlook};
 use carbon_kube_core::{GramsPerKwh, Span, Time};

@@ -144,6 +144,16 @@ impl Settings {
         serde_json::from_value(tagged).map(Self)
     }
 
+    /// Whether the rule sets thresholds, which a tuner can shift.
+    #[must_use]
+    pub fn has_threshold(&self) -> bool {
+        use Tagged::{Cap, Percentile, PercentileLowestZone, Threshold, Timeshift};
+        matches!(
+            self.0,
+            Cap(_) | Percentile(_) | PercentileLowestZone(_) | Threshold(_) | Timeshift(_)
+        )
+    }
+
     /// The policy of that name with its defaults.
     #[must_use]
     pub fn by_name(name: &str) -> Option<Settings> {

@@ -348,6 +348,11 @@ fn a_wrong_file_is_refused_and_says_why() {
             let twice = f.nowcasts[0].clone();
             f.nowcasts.push(twice);
         }),
+        ("`US-CA` is there twice", &|f| f.nowcasts[0].name = "US-CA".into()),
+        ("at most one learner of a kind", &|f| {
+            let twice = f.models[0].corrections[0].clone();
+            f.models[0].corrections.push(twice);
+        }),
     ] {
         let message = refused(change);
         assert!(message.contains(problem), "{problem}: {message}");

@@ -179,10 +179,14 @@ impl Store {
             (ENVIRONMENTS, environments(&checkpoint.environments)),
         ];
         let temporary = self.write_aside(&name, checkpoint, &files)?;
+        // The same step again: the one before goes aside until the new one is in its place.
+        let before = self.directory.join(format!(".before-{name}"));
         if path.exists() {
-            fs::remove_dir_all(&path).map_err(at(&path))?;
+            let _ = fs::remove_dir_all(&before);
+            self.rename(&path, &before)?;
         }
         self.rename(&temporary, &path)?;
+        let _ = fs::remove_dir_all(&before);
         for old in self.list()?.iter().rev().skip(self.keep) {
             fs::remove_dir_all(old).map_err(at(old))?;
         }

@@ -91,7 +91,7 @@ fn zones(args: &TrialArgs) -> Result<(Zones, BTreeMap<String, String>), Failure>
     let mut files = BTreeMap::new();
     for file in &args.data.intensity {
         let name = file.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        files.insert(name, checksum(&file.path)?);
+        files.insert(format!("{}/{name}", file.zone), checksum(&file.path)?);
     }
     let zones = read.into_iter().map(|(zone, data)| {
         let series = Arc::new(data.series.clone());

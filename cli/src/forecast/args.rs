@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use carbon_kube_core::{Span, Time, Zone};
+#[cfg(feature = "train")]
+use carbon_kube_core::Span;
+use carbon_kube_core::{Time, Zone};
 use carbon_kube_datasets::intensity::Format as FileFormat;
 #[cfg(feature = "train")]
 use carbon_kube_trainer::forecast::Learners;

@@ -22,6 +22,7 @@ pub struct ZoneData {
     pub weather: Option<Arc<Weather>>,
     pub mix: Option<Arc<Mix>>,
     /// Names of the files, without their folders.
+    #[cfg_attr(not(feature = "train"), expect(dead_code, reason = "a card names them"))]
     pub files: Vec<String>,
 }
 

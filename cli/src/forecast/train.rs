@@ -40,7 +40,8 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
     let mut trained: Vec<Trained> = Vec::new();
     for ((zone, files), data) in zones.iter().zip(data.values()) {
         let split = split(zone, args.validate_from);
-        let first = trained.len();
+        // The models as they were before they learned the validation.
+        let mut validated = Vec::new();
         // The chain of the zone: with all that there is, without the mix, without the weather.
         let all = zone.features();
         let mut chain = vec![all, Features { mix: false, ..all }, Features::ZONE];
@@ -51,10 +52,11 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
             let name = format!("{}{mix}{weather}", zone.zone);
             let fitted =
                 fit_all(&[split], |split| fit::zone(&split[0], features, args.learners.chosen()))?;
+            validated.push(fitted.0.clone());
             trained.push(card(name, &[split], files.clone(), fitted));
         }
         if is_step(data.series.step()) {
-            nowcasts.push(nowcast(data, &split, &trained[first..])?);
+            nowcasts.push(nowcast(data, &split, validated)?);
         }
     }
     let splits: Vec<Split<'_>> =
@@ -132,15 +134,14 @@ fn card(
     (card, model)
 }
 
-/// The next hours step by step, on top of the models of the zone.
+/// The next hours step by step, on top of models of the zone that have not seen the validation.
 fn nowcast(
     data: &ZoneData,
     split: &Split<'_>,
-    chain: &[Trained],
+    models: Vec<Model>,
 ) -> Result<(NowcastCard, Nowcast), Failure> {
     let zone = &split.zone.zone;
     let mut forecaster = Forecaster::default();
-    let models = chain.iter().map(|(_, model)| model.clone()).collect();
     forecaster.zones.insert(zone.clone(), models);
     data.tell(&mut forecaster);
     let validation = split.validation.unwrap_or(split.training);

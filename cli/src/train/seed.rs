@@ -150,10 +150,14 @@ pub fn write_folder(target: &Path, policy: &PolicyFolder) -> io::Result<()> {
     for (name, bytes) in policy.files() {
         fs::write(new.join(name), bytes)?;
     }
+    let old = staging.path().join("old");
     if target.exists() {
-        fs::rename(target, staging.path().join("old"))?;
+        fs::rename(target, &old)?;
     }
-    fs::rename(new, target)
+    fs::rename(new, target).inspect_err(|_| {
+        // Back to what there was; where that fails too, the first error says more.
+        let _ = fs::rename(&old, target);
+    })
 }
 
 pub fn lesson_failure(error: LessonError) -> Failure {

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use carbon_kube_core::forecast::{Issue, Outlook, StatedForecast};
+use carbon_kube_core::forecast::{History, Issue, Outlook, StatedForecast};
+use carbon_kube_core::intensity::{IntensitySeries, Label, Provenance, Scope};
 use carbon_kube_core::view::{NodeView, PodView, ZoneSet};
 use carbon_kube_core::{Bytes, GramsPerKwh, MilliCpu, Span, Time, Watts};
 
@@ -327,5 +328,25 @@ fn settings_read_as_a_bare_name_or_with_values_and_refuse_unknown_keys() {
         let text = serde_json::to_string(&settings).unwrap();
         assert_eq!(read(&text).unwrap(), settings);
         assert_eq!(Settings::by_name(settings.name()), Some(settings));
+    }
+}
+
+#[test]
+fn a_rule_has_a_threshold_where_it_sets_one_from_a_month_of_history() {
+    let label = Label {
+        zone: "US-CA".parse().unwrap(),
+        area: "test".into(),
+        signal: carbon_kube_core::intensity::Signal::Average,
+        scope: Scope::Direct,
+        factor_set: "local".into(),
+        provenance: Provenance::Measured,
+        source: "test".into(),
+    };
+    let values = (0..24 * 40).map(|hour| Some(200.0 + f64::from(hour % 24)));
+    let series = IntensitySeries::new(label, hour(0), Span::HOUR, values).unwrap();
+    let history = History::new(&series, hour(24 * 35));
+    for settings in Settings::all() {
+        let sets = settings.policy().threshold(&history).is_some();
+        assert_eq!(settings.has_threshold(), sets, "{}", settings.name());
     }
 }

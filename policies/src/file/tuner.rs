@@ -69,6 +69,9 @@ impl TunerCard {
     fn check_base(&self) -> Result<(), PolicyError> {
         let error =
             |problem: String| PolicyError::Settings { kind: self.base.name().to_owned(), problem };
+        if !self.base.has_threshold() {
+            return Err(error("it has no threshold for a tuner to shift".to_owned()));
+        }
         let tagged = serde_json::to_value(&self.base).map_err(|e| error(e.to_string()))?;
         ranges::check(&json!(tagged)).map_err(error)
     }

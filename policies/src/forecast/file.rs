@@ -231,7 +231,10 @@ pub enum ForecastFileError {
     /// A level that nothing can be divided by.
     #[error("model `{0}`: expected a level above 0 g/kWh of a zone, and none of the general model")]
     Level(String),
-    /// Two general models, or two models of a name.
+    /// Two learners of a kind: a model has tensors for one.
+    #[error("model `{0}`: at most one learner of a kind corrects it")]
+    Learner(String),
+    /// Two general models, two of a name, or two nowcasts of a zone.
     #[error("model `{0}` is there twice")]
     Twice(String),
 }
@@ -266,7 +269,12 @@ impl Loaded {
         let read = SafeTensors::deserialize(weights)
             .map_err(|error| ForecastFileError::Weights(error.to_string()))?;
         let mut forecaster = forecaster(&file.models, &read)?;
-        for card in &file.nowcasts {
+        for (at, card) in file.nowcasts.iter().enumerate() {
+            let names = file.models.iter().map(|model| &model.name);
+            let mut names = names.chain(file.nowcasts[..at].iter().map(|other| &other.name));
+            if names.any(|name| *name == card.name) {
+                return Err(ForecastFileError::Twice(card.name.clone()));
+            }
             let nowcast = tensors::nowcast(card, &read)?;
             if forecaster.nowcasts.insert(card.zone.clone(), nowcast).is_some() {
                 return Err(ForecastFileError::Twice(card.name.clone()));
@@ -335,6 +343,10 @@ fn forecaster(
         let twice = || Err(ForecastFileError::Twice(card.name.clone()));
         if cards[..at].iter().any(|other| other.name == card.name) {
             return twice();
+        }
+        let kinds = || card.corrections.iter().map(|correction| correction.kind);
+        if kinds().enumerate().any(|(at, kind)| kinds().take(at).any(|other| other == kind)) {
+            return Err(ForecastFileError::Learner(card.name.clone()));
         }
         let model = tensors::model(card, read)?;
         match &card.zone {

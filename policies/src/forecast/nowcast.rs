@@ -132,7 +132,7 @@ impl Nowcast {
             *input = GramsPerKwh::new(value?)?.get() as f32 / level;
         }
         let hour = (target.floor(Span::HOUR) - hourly.hours.first()?.start).hours() as usize;
-        for (input, at) in inputs[LAGS..].iter_mut().zip(hour.saturating_sub(1)..=hour + 1) {
+        for (input, at) in inputs[LAGS..].iter_mut().zip([hour.saturating_sub(1), hour, hour + 1]) {
             *input = hourly.hours.get(at)?.value as f32 / level;
         }
         let within = (target - target.floor(Span::HOUR)).hours() * TAU;

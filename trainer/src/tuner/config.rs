@@ -162,7 +162,40 @@ impl Algorithm {
             ((1..=65_536).contains(&batch), "batch (of a2c: rollout): expected 1 to 65,536"),
             ((batch..=100_000_000).contains(&replay), "replay: expected `batch` to 100,000,000"),
         ];
-        first_problem(checks).map_err(|problem| format!("algorithm.{name}.{problem}"))
+        let own = self.own_checks();
+        first_problem(checks)
+            .and_then(|()| first_problem(own))
+            .map_err(|problem| format!("algorithm.{name}.{problem}"))
+    }
+}
+
+impl Algorithm {
+    /// What only one algorithm has.
+    fn own_checks(&self) -> [(bool, &'static str); 3] {
+        let part = |value: f64| (0.0..=1.0).contains(&value);
+        match self {
+            Self::Sac(s) => [
+                (
+                    s.target_share > 0.0 && part(s.target_share),
+                    "targetShare: expected above 0 to 1",
+                ),
+                (
+                    s.initial_temperature > 0.0 && s.initial_temperature.is_finite(),
+                    "initialTemperature: expected above 0",
+                ),
+                (true, ""),
+            ],
+            Self::Dqn(s) => [
+                (part(s.exploration_last), "explorationLast: expected 0 to 1"),
+                (true, ""),
+                (true, ""),
+            ],
+            Self::A2c(s) => [
+                (part(s.trace), "trace: expected 0 to 1"),
+                (s.entropy >= 0.0 && s.entropy.is_finite(), "entropy: expected 0 or more"),
+                (s.clip > 0.0 && s.clip.is_finite(), "clip: expected above 0"),
+            ],
+        }
     }
 }
 

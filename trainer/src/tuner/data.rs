@@ -78,11 +78,11 @@ impl Data {
         if zone.files.is_empty() {
             let series = bundled::series(&zone.zone, FactorSet::default())
                 .ok_or_else(|| DataError::NotBundled(zone.zone.clone()))??;
-            let bytes = |value: Option<carbon_kube_core::GramsPerKwh>| {
-                value.map_or(f64::NAN, carbon_kube_core::GramsPerKwh::get).to_le_bytes()
-            };
-            let values: Vec<u8> = series.steps().flat_map(|(_, value)| bytes(value)).collect();
-            self.sha256.insert(format!("bundled {}", zone.zone), sha256(&values));
+            let files =
+                bundled::catalogue().iter().filter(|entry| entry.zone == zone.zone.as_str());
+            for entry in files {
+                self.sha256.insert(entry.file.to_owned(), sha256(entry.bytes()));
+            }
             return Ok(series);
         }
         let files: Vec<PathBuf> = zone.files.iter().map(|file| base.join(file)).collect();
@@ -90,7 +90,8 @@ impl Data {
             let bytes =
                 fs::read(path).map_err(|source| DataError::Io { path: path.clone(), source })?;
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            self.sha256.insert(name, sha256(&bytes));
+            // Files of two zones may have one name.
+            self.sha256.insert(format!("{}/{name}", zone.zone), sha256(&bytes));
         }
         let request = Request::of(zone.zone.clone());
         Ok(intensity::read(&files, &request)?.series)
