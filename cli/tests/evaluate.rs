@@ -116,7 +116,9 @@ fn what_was_tuned_is_a_policy_with_its_provenance_and_is_judged_like_any_other()
     assert_eq!(row["policy"], "percentile-tuned");
     let (judged, searched) = (&row["savingPercent"]["value"], &best["savingPercent"]);
     assert!((judged.as_f64().unwrap() - searched.as_f64().unwrap()).abs() < 1e-9);
-    assert!(table["notes"].to_string().contains("LEAK: percentile-tuned was made with de.csv"));
+    assert!(
+        table["notes"].to_string().contains("LEAK: percentile-tuned was made with EU-DE/de.csv")
+    );
 
     // The seeds of one training are one row.
     let group = format!("evaluate --policy both=tuned,percentile --format json {DE}");

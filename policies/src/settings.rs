@@ -147,11 +147,8 @@ impl Settings {
     /// Whether the rule sets thresholds, which a tuner can shift.
     #[must_use]
     pub fn has_threshold(&self) -> bool {
-        use Tagged::{Cap, Percentile, PercentileLowestZone, Threshold, Timeshift};
-        matches!(
-            self.0,
-            Cap(_) | Percentile(_) | PercentileLowestZone(_) | Threshold(_) | Timeshift(_)
-        )
+        use Tagged::{Percentile, PercentileLowestZone, Threshold, Timeshift};
+        matches!(self.0, Percentile(_) | PercentileLowestZone(_) | Threshold(_) | Timeshift(_))
     }
 
     /// The policy of that name with its defaults.

@@ -6,11 +6,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use carbon_kube_core::intensity::IntensitySeries;
+use carbon_kube_core::intensity::{IntensitySeries, Signal};
 use carbon_kube_core::mix::FactorSet;
 use carbon_kube_core::{Span, Time, Zone};
+use carbon_kube_datasets::ReadError;
+use carbon_kube_datasets::bundled::{self, Bundled};
 use carbon_kube_datasets::intensity::{self, Request};
-use carbon_kube_datasets::{ReadError, bundled};
 
 use super::config::{Range, TrainConfig, ZoneConfig};
 use crate::checkpoint::sha256;
@@ -78,9 +79,10 @@ impl Data {
         if zone.files.is_empty() {
             let series = bundled::series(&zone.zone, FactorSet::default())
                 .ok_or_else(|| DataError::NotBundled(zone.zone.clone()))??;
-            let files =
-                bundled::catalogue().iter().filter(|entry| entry.zone == zone.zone.as_str());
-            for entry in files {
+            let is_read = |entry: &&Bundled| {
+                entry.zone == zone.zone.as_str() && entry.signal == Signal::Average
+            };
+            if let Some(entry) = bundled::catalogue().iter().find(is_read) {
                 self.sha256.insert(entry.file.to_owned(), sha256(entry.bytes()));
             }
             return Ok(series);
