@@ -7,8 +7,8 @@
 //! That is [`Output::Tanh`]. With [`Output::Argmax`] the last layer has a value for each of some answers,
 //! and the answer is the one with the greatest.
 //!
-//! Weights come as safetensors: `layers.N.weight` of shape [outputs, inputs] and `layers.N.bias` of
-//! shape [outputs], both F32, N from 0 on. Sums run in the order of the inputs and the hyperbolic
+//! Weights come as safetensors: `layers.N.weight` of shape (outputs, inputs) and `layers.N.bias` of
+//! shape (outputs), both F32, N from 0 on. Sums run in the order of the inputs and the hyperbolic
 //! tangent is that of `libm`, so one file gives the same bits on every machine.
 
 use std::ops::RangeInclusive;
