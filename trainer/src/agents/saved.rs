@@ -1,4 +1,4 @@
-//! The state of an agent between two sessions: named numbers, ready for a checkpoint.
+//! The state of an agent between two runs: named numbers, ready for a checkpoint.
 
 use std::collections::BTreeMap;
 
