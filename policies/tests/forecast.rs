@@ -152,6 +152,27 @@ fn an_hourly_and_a_5_minute_trace_of_the_same_hours_give_the_same_forecast() {
     assert_eq!(issue(&coarse), issue(&fine));
 }
 
+#[test]
+fn a_nowcast_is_told_the_hour_of_its_target_also_in_the_hour_in_progress() {
+    let values = vec![200.0; (PAST_HOURS + 5) * 12];
+    let series = series(Span::MINUTE * 5, values);
+    let at = now() + Span::HOUR * PAST_HOURS as i64 + Span::MINUTE * 25;
+    let past = History::new(&series, at);
+    let mut hourly =
+        forecaster().forecast(&zone(), &Past::new(at, self::past(PAST_HOURS))).unwrap();
+    for (hour, value) in hourly.hours.iter_mut().zip([200.0, 300.0, 400.0, 500.0]) {
+        hour.value = value;
+    }
+    let around = |ahead: usize| {
+        let inputs = Nowcast::inputs(Span::MINUTE * 5, 100.0, &past, &hourly, ahead).unwrap();
+        [inputs[12], inputs[13], inputs[14]]
+    };
+    // 10:30, 11:25 and 12:25: there is nothing before the hour in progress.
+    assert_eq!(around(1), [2.0, 2.0, 3.0]);
+    assert_eq!(around(12), [2.0, 3.0, 4.0]);
+    assert_eq!(around(24), [3.0, 4.0, 5.0]);
+}
+
 /// The forecaster with a nowcast, on a trace of five minutes whose value is new at each step.
 fn by_5_minutes(values: Vec<f64>, at: Time) -> SteppedForecast {
     let mut forecaster = forecaster();

@@ -97,13 +97,16 @@ impl Replay {
         self.head = (self.head + 1) % self.capacity;
     }
 
-    /// Draws so many, with replacement, each as likely as any other.
-    ///
-    /// # Panics
-    ///
-    /// Where the ring is empty.
-    #[must_use]
-    pub fn sample(&self, count: usize, stream: &mut Pcg64) -> Batch {
+    /// Keeps several, in their order.
+    pub fn extend(&mut self, transitions: &[Transition]) {
+        transitions.iter().for_each(|transition| self.push(transition));
+    }
+
+    /// Draws so many, with replacement, each as likely as any other; `None` of an empty ring.
+    pub fn sample(&self, count: usize, stream: &mut Pcg64) -> Option<Batch> {
+        if self.is_empty() {
+            return None;
+        }
         let (observation, action) = (self.observation, self.action);
         let mut batch = Batch {
             len: count,
@@ -124,7 +127,7 @@ impl Replay {
             batch.next.extend_from_slice(&row[1..=observation]);
             batch.goes_on.push(row[observation + 1]);
         }
-        batch
+        Some(batch)
     }
 
     /// Writes all transitions and the place of the next.
@@ -167,7 +170,7 @@ mod tests {
 
     fn rewards(replay: &Replay) -> Vec<f32> {
         let mut stream = carbon_kube_core::seed::stream(1, "replay");
-        let mut rewards = replay.sample(200, &mut stream).rewards;
+        let mut rewards = replay.sample(200, &mut stream).unwrap().rewards;
         rewards.sort_by(f32::total_cmp);
         rewards.dedup();
         rewards
@@ -186,12 +189,12 @@ mod tests {
         let mut replay = Replay::new(3, 2, 1);
         replay.push(&transition(3.0, true));
         let mut stream = carbon_kube_core::seed::stream(1, "replay");
-        let batch = replay.sample(1, &mut stream);
+        let batch = replay.sample(1, &mut stream).unwrap();
         assert_eq!((batch.observations, batch.actions), (vec![3.0, -3.0], vec![0.3]));
         assert_eq!((batch.next, batch.goes_on), (vec![4.0, -4.0], vec![0.0]));
         let mut replay = Replay::new(3, 2, 1);
         replay.push(&transition(3.0, false));
-        assert_eq!(replay.sample(1, &mut stream).goes_on, [1.0]);
+        assert_eq!(replay.sample(1, &mut stream).unwrap().goes_on, [1.0]);
     }
 
     #[test]

@@ -110,3 +110,19 @@ numEnvs: 1
     // Nothing is learned in a warm-up: the first evaluation, at 100, stays the best.
     assert_eq!(training.progress().steps, 400);
 }
+
+#[test]
+fn a_policy_that_would_be_refused_in_the_end_is_refused_before_anything_is_learned() {
+    for (problem, yaml) in [
+        ("can't name a policy", "name: My Policy"),
+        ("1 MiB", "algorithm: {sac: {hidden: [1024, 1024]}}"),
+        ("bounds 500", "environment: {bounds: {minGramsPerKwh: 500, maxGramsPerKwh: 100}}"),
+        ("percentile", "environment: {base: {percentile: {percentile: 140}}}"),
+        ("has no threshold", "environment: {base: {plan: {}}}"),
+    ] {
+        let config = TrainConfig::parse(&format!("{yaml}\nzones: [{{zone: EU-DE}}]\n")).unwrap();
+        let data = Data::read(&config, Path::new("")).unwrap();
+        let refused = Lesson::new(config, data).err().map(|error| error.to_string());
+        assert!(refused.as_ref().is_some_and(|text| text.contains(problem)), "{yaml}: {refused:?}");
+    }
+}

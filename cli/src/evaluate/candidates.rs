@@ -39,7 +39,10 @@ pub fn candidates(
     for text in std::iter::once(BASELINES[0]).chain(asked.iter().map(String::as_str)) {
         let (name, loaded) = read(text).map_err(|failure| failure.of("--policy"))?;
         let runs: Vec<_> = loaded.iter().map(Loaded::policy).collect();
-        if candidates.iter().any(|known| known.runs == runs) {
+        if let Some(known) = candidates.iter().find(|known| known.runs == runs) {
+            if known.name != name {
+                notes.push(format!("{name} decides as {}: they share a row", known.name));
+            }
             continue;
         }
         notes.extend(loaded.iter().find_map(|policy| leak(policy, &name, files)));

@@ -252,7 +252,7 @@ impl Agent for A2c {
     fn act(&mut self, observations: &[f32], mode: Mode) -> Result<Vec<f32>, AgentError> {
         let rows = observations.len() / self.actor.shape().input();
         if mode == Mode::WarmUp {
-            return Ok((0..rows).flat_map(|_| self.choices.any(&mut self.noise)).collect());
+            return Ok(self.choices.any_of_rows(rows, &mut self.noise));
         }
         let logits = self.actor.respond(observations)?;
         let rows = logits.chunks_exact(self.choices.count());

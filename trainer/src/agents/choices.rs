@@ -125,6 +125,11 @@ impl Choices {
         }
     }
 
+    /// Any action for each of so many rows: how an agent warms up.
+    pub fn any_of_rows(&self, rows: usize, stream: &mut Pcg64) -> Vec<f32> {
+        (0..rows).flat_map(|_| self.any(stream)).collect()
+    }
+
     /// Any action, each as likely as any other.
     pub fn any(&self, stream: &mut Pcg64) -> Vec<f32> {
         match self {

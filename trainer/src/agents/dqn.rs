@@ -183,7 +183,7 @@ impl Agent for Dqn {
     fn act(&mut self, observations: &[f32], mode: Mode) -> Result<Vec<f32>, AgentError> {
         let rows = observations.len() / self.network.shape().input();
         if mode == Mode::WarmUp {
-            return Ok((0..rows).flat_map(|_| self.choices.any(&mut self.exploration)).collect());
+            return Ok(self.choices.any_of_rows(rows, &mut self.exploration));
         }
         let values = self.network.respond(observations)?;
         let best = values.chunks_exact(self.choices.count()).map(|row| greatest(row) as f32);
@@ -200,16 +200,12 @@ impl Agent for Dqn {
     }
 
     fn observe(&mut self, transitions: Vec<Transition>) {
-        transitions.iter().for_each(|transition| self.replay.push(transition));
+        self.replay.extend(&transitions);
     }
 
     fn learn(&mut self) -> Result<bool, AgentError> {
-        if self.replay.is_empty() {
-            return Ok(false);
-        }
         let batch = self.replay.sample(self.settings.batch, &mut self.sampling);
-        self.update(batch)?;
-        Ok(true)
+        batch.map(|batch| self.update(batch)).transpose().map(|updated| updated.is_some())
     }
 
     fn metrics(&self) -> Vec<Metric> {

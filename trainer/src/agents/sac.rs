@@ -241,7 +241,7 @@ impl Agent for Sac {
         let numbers = self.choices.len();
         let rows = observations.len() / self.actor.shape().input();
         if mode == Mode::WarmUp {
-            return Ok((0..rows).flat_map(|_| self.choices.any(&mut self.warm_up)).collect());
+            return Ok(self.choices.any_of_rows(rows, &mut self.warm_up));
         }
         let answers = self.actor.respond(observations)?;
         let rows = answers.chunks_exact(2 * numbers);
@@ -254,16 +254,12 @@ impl Agent for Sac {
     }
 
     fn observe(&mut self, transitions: Vec<Transition>) {
-        transitions.iter().for_each(|transition| self.replay.push(transition));
+        self.replay.extend(&transitions);
     }
 
     fn learn(&mut self) -> Result<bool, AgentError> {
-        if self.replay.is_empty() {
-            return Ok(false);
-        }
         let batch = self.replay.sample(self.settings.batch, &mut self.sampling);
-        self.update(batch)?;
-        Ok(true)
+        batch.map(|batch| self.update(batch)).transpose().map(|updated| updated.is_some())
     }
 
     fn metrics(&self) -> Vec<Metric> {

@@ -12,6 +12,7 @@
 pub mod accuracy;
 pub mod boosting;
 pub mod fit;
+mod inputs;
 pub mod issues;
 pub mod noise;
 mod normal_equations;

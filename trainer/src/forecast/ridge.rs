@@ -1,14 +1,13 @@
 //! Ridge regression: one line per hour ahead, from the examples of one zone or of many.
 
 use carbon_kube_core::{Span, Time};
-use carbon_kube_policies::forecast::calendar::Calendar;
 use carbon_kube_policies::forecast::chain::Model;
-use carbon_kube_policies::forecast::features::Beside;
 use carbon_kube_policies::forecast::linear::LinearError;
-use carbon_kube_policies::forecast::{Features, HORIZON_HOURS, Linear, PAST_HOURS, PROBABILITIES};
+use carbon_kube_policies::forecast::{Features, HORIZON_HOURS, Linear, PROBABILITIES};
 use rayon::prelude::*;
 
 use super::ZoneHours;
+use super::inputs::Inputs;
 use super::normal_equations::{Line, NormalEquations};
 
 /// The penalty on standardised weights. Chosen on 2020 (trained on 2019) of the open data among 1,
@@ -93,28 +92,12 @@ impl Ridge {
     }
 
     fn examples(&self, zone: &ZoneHours, origin: Time, from: Time, to: Time) -> Examples {
-        let past = zone.past(origin);
-        let level = self.level.or_else(|| past.mean(self.features.mean_hours));
-        let Some(level) = level.filter(|&level| level > 0.0) else { return Vec::new() };
-        let beside = Beside { weather: zone.weather.as_deref(), mix: zone.mix.as_deref() };
-        let mut inputs = vec![0.0; self.features.count()];
-        if self.features.origin(&past, level, beside, &mut inputs).is_none() {
+        let Some(mut inputs) = Inputs::at(zone, self.features, self.level, origin) else {
             return Vec::new();
-        }
-        let calendar = Calendar::new(
-            &zone.zone.clock(),
-            origin - Span::HOUR * PAST_HOURS as i64,
-            origin + Span::HOUR * HORIZON_HOURS as i64,
-        );
+        };
         let example = |ahead: usize| {
-            let target = origin + Span::HOUR * ahead as i64;
-            if !(from..to).contains(&target) {
-                return None;
-            }
-            let value = zone.value(target)?;
-            let mut inputs = inputs.clone();
-            self.features.target(&past, level, &calendar, beside, ahead, &mut inputs)?;
-            Some((inputs, value / f64::from(level)))
+            let example = inputs.example(ahead, (from, to))?;
+            Some((example.inputs.to_vec(), example.truth))
         };
         (1..=HORIZON_HOURS).map(example).collect()
     }

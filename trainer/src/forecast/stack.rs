@@ -1,17 +1,16 @@
 //! Learners of what a line misses, and how much of each is believed (a stack: Wolpert 1992).
 
 use carbon_kube_core::{Span, Time, seed};
-use carbon_kube_policies::forecast::calendar::Calendar;
+use carbon_kube_policies::forecast::HORIZON_HOURS;
 use carbon_kube_policies::forecast::chain::Model;
 use carbon_kube_policies::forecast::correction::{Correction, DAYS, Learner};
-use carbon_kube_policies::forecast::features::Beside;
-use carbon_kube_policies::forecast::{HORIZON_HOURS, PAST_HOURS};
 use rand::RngExt;
 use rayon::prelude::*;
 
 use super::ZoneHours;
 use super::boosting::{Boosting, Rows};
 use super::fit::Hours;
+use super::inputs::Inputs;
 use super::perceptron;
 use super::ridge::TrainError;
 
@@ -128,38 +127,28 @@ struct Missed {
     ahead: usize,
 }
 
-fn missed_from(line: &Model, zone: &ZoneHours, origin: Time, (from, to): Hours) -> Vec<Missed> {
+fn missed_from(line: &Model, zone: &ZoneHours, origin: Time, hours: Hours) -> Vec<Missed> {
     let features = line.linear.features();
-    let past = zone.past(origin);
-    let level = line.level.or_else(|| past.mean(features.mean_hours));
-    let Some(level) = level.filter(|&level| level > 0.0) else { return Vec::new() };
-    let beside = Beside { weather: zone.weather.as_deref(), mix: zone.mix.as_deref() };
-    let mut inputs = vec![0.0; features.count()];
-    if features.origin(&past, level, beside, &mut inputs).is_none() {
+    let Some(mut inputs) = Inputs::at(zone, *features, line.level, origin) else {
         return Vec::new();
-    }
-    let calendar = Calendar::new(
-        &zone.zone.clock(),
-        origin - Span::HOUR * PAST_HOURS as i64,
-        origin + Span::HOUR * HORIZON_HOURS as i64,
-    );
+    };
     let mut stream = seed::stream(SEED ^ origin.millis() as u64, "hours ahead");
-    let mut found = Vec::with_capacity(AHEADS);
-    for _ in 0..AHEADS {
+    let one = |_| {
         let ahead = stream.random_range(1..=HORIZON_HOURS);
-        let target = origin + Span::HOUR * ahead as i64;
-        let value = zone.value(target).filter(|_| (from..to).contains(&target));
-        let is_told = features.target(&past, level, &calendar, beside, ahead, &mut inputs);
-        if let (Some(value), Some(())) = (value, is_told) {
-            let expected = line.linear.expected(ahead, &inputs);
-            let mut of_learner = Vec::new();
-            let local = calendar.at(target);
-            Correction::inputs(features, &inputs, expected, ahead, local, &mut of_learner);
-            let missed = (value / f64::from(level)) as f32 - expected;
-            found.push(Missed { inputs: of_learner, missed, ahead });
-        }
-    }
-    found
+        let example = inputs.example(ahead, hours)?;
+        let expected = line.linear.expected(ahead, example.inputs);
+        let mut of_learner = Vec::new();
+        Correction::inputs(
+            features,
+            example.inputs,
+            expected,
+            ahead,
+            example.local,
+            &mut of_learner,
+        );
+        Some(Missed { inputs: of_learner, missed: example.truth as f32 - expected, ahead })
+    };
+    (0..AHEADS).filter_map(one).collect()
 }
 
 #[cfg(test)]

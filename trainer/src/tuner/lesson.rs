@@ -82,7 +82,29 @@ impl Lesson {
         // Not the seed of the training: all seeds of it have one observation.
         let observation = fit::observation(&mut environment, 1);
         let world = WorldConfig { observation, ..config.environment.clone() };
-        Ok(Self { config, data, world })
+        let lesson = Self { config, data, world };
+        lesson.check_policy()?;
+        Ok(lesson)
+    }
+
+    /// Whether the policy of a training could be exported, before there is one: its name, size,
+    /// bounds and base rule.
+    fn check_policy(&self) -> Result<(), LessonError> {
+        let shape = self.shape();
+        let zeros = vec![0.0; shape.parameters()];
+        let actor = export::weights(&self.config.algorithm, &shape, &zeros)?;
+        PolicyFolder::new(&self.config, &self.world, actor, Provenance::default())?;
+        Ok(())
+    }
+
+    /// The network that decides.
+    fn shape(&self) -> Shape {
+        let algorithm = &self.config.algorithm;
+        let outputs = match algorithm {
+            Algorithm::Sac(_) => 2,
+            Algorithm::Dqn(_) | Algorithm::A2c(_) => crate::agents::LEVELS,
+        };
+        Shape::new(self.world.observation.len(), algorithm.hidden(), outputs)
     }
 
     /// Its settings.
@@ -162,11 +184,7 @@ impl Lesson {
         let (vectors, _) = read_model(&path)?;
         let algorithm = &self.config.algorithm;
         let name = algorithm.decider();
-        let outputs = match algorithm {
-            Algorithm::Sac(_) => 2,
-            Algorithm::Dqn(_) | Algorithm::A2c(_) => crate::agents::LEVELS,
-        };
-        let shape = Shape::new(self.world.observation.len(), algorithm.hidden(), outputs);
+        let shape = self.shape();
         let numbers = vectors.get(name).filter(|numbers| numbers.len() == shape.parameters());
         let numbers = numbers.ok_or_else(|| CheckpointError::Other {
             path: path.clone(),
