@@ -165,12 +165,12 @@ fn a_nowcast_is_told_the_hour_of_its_target_also_in_the_hour_in_progress() {
     }
     let around = |ahead: usize| {
         let inputs = Nowcast::inputs(Span::MINUTE * 5, 100.0, &past, &hourly, ahead).unwrap();
-        [inputs[12], inputs[13], inputs[14]]
+        [inputs[12], inputs[13], inputs[14]].map(|value| format!("{value:.3}"))
     };
     // 10:30, 11:25 and 12:25: there is nothing before the hour in progress.
-    assert_eq!(around(1), [2.0, 2.0, 3.0]);
-    assert_eq!(around(12), [2.0, 3.0, 4.0]);
-    assert_eq!(around(24), [3.0, 4.0, 5.0]);
+    assert_eq!(around(1), ["2.000", "2.000", "3.000"]);
+    assert_eq!(around(12), ["2.000", "3.000", "4.000"]);
+    assert_eq!(around(24), ["3.000", "4.000", "5.000"]);
 }
 
 /// The forecaster with a nowcast, on a trace of five minutes whose value is new at each step.
