@@ -15,7 +15,7 @@ use clap_complete::Shell;
 
 use crate::datasets::import::ImportFormat;
 #[cfg(feature = "train")]
-use crate::evaluate::args::{EvaluateArgs, TuneArgs};
+use crate::evaluate::args::{EvaluateArgs, TrialArgs, TuneArgs};
 use crate::forecast::args::ForecastCommand;
 #[cfg(feature = "train")]
 use crate::train::args::TrainArgs;
@@ -103,6 +103,9 @@ pub enum PolicyCommand {
     Export(ExportArgs),
     /// Check policies: checksum, version, rule, settings, bounds
     Verify(VerifyArgs),
+    /// Run two policies on the same jobs, and show where they decide differently
+    #[cfg(feature = "train")]
+    Diff(DiffArgs),
     /// Show what a policy is made of: its card, the inputs of its network and their ranges
     Inspect(InspectArgs),
     /// List the shipped policies and the rules
@@ -449,6 +452,33 @@ pub struct VerifyArgs {
     #[arg(required = true, value_name = "DIR|FILE")]
     pub policies: Vec<PathBuf>,
     /// How the result is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+#[cfg(feature = "train")]
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "The weeks are those of `carbon-kube evaluate`: one zone, room for all jobs, an hour of control. \
+                  SHIFT is by how much jobs start later under B.\n\n\
+                  Exit status: 0 they decide alike, 1 they do not, 2 could not run.\n\n\
+                  Examples:\n  carbon-kube policy diff percentile-v1 plan\n  \
+                  carbon-kube policy diff ./mine sac-v1 --intensity EU-DE=DE_2023.csv --top 20\n  \
+                  carbon-kube policy diff ./old ./new --format json"
+)]
+pub struct DiffArgs {
+    /// A shipped policy, a rule with its defaults, or a folder with `policy.yaml`
+    #[arg(value_name = "A")]
+    pub first: String,
+    /// The other one
+    #[arg(value_name = "B")]
+    pub second: String,
+    /// How many jobs are shown, those with the greatest difference in grams
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub top: usize,
+    #[command(flatten)]
+    pub trial: TrialArgs,
+    /// How it is printed
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
 }

@@ -2,6 +2,8 @@
 
 mod args;
 mod completions;
+#[cfg(feature = "train")]
+mod cpu_time;
 mod datasets;
 #[cfg(feature = "train")]
 mod evaluate;
@@ -48,6 +50,8 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Report(args) => report::run(&args),
         Command::Reproduce(args) => reproduce::run(&args),
         Command::Policy { command: PolicyCommand::Export(args) } => policy::export::run(&args),
+        #[cfg(feature = "train")]
+        Command::Policy { command: PolicyCommand::Diff(args) } => policy::diff::run(&args),
         Command::Policy { command: PolicyCommand::Verify(args) } => policy::verify::run(&args),
         Command::Policy { command: PolicyCommand::Inspect(args) } => policy::inspect::run(&args),
         Command::Policy { command: PolicyCommand::List(args) } => policy::list::run(&args),

@@ -17,7 +17,9 @@ use crate::interrupt::stop_on_interrupt;
 use crate::output;
 use crate::progress::Overall;
 use crate::selection::selected;
-use crate::sim_run::{diagnostics_text, load_text, report_failure, reported, scenario_text};
+use crate::sim_run::{
+    diagnostics_text, folder, load_text, report_failure, reported, scenario_text,
+};
 use crate::sweep::sweep_failure;
 
 pub fn run(args: &CompareArgs) -> Result<ExitCode, Failure> {
@@ -29,7 +31,8 @@ pub fn run(args: &CompareArgs) -> Result<ExitCode, Failure> {
         output::remark(diagnostics_text(&parsed.warnings).trim_end());
     }
     let spec = &parsed.spec.spec;
-    selected(&spec.policies, &args.policies).map_err(|failure| failure.of("--policies"))?;
+    selected(&spec.policies, folder(&args.scenario), &args.policies)
+        .map_err(|failure| failure.of("--policies"))?;
     let stop = stop_on_interrupt()?;
     let directory = args.out.as_deref().map(|out| OutputDirectory::create(out, false));
     let directory = directory.transpose().map_err(report_failure)?;

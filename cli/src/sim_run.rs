@@ -22,7 +22,7 @@ use crate::interrupt::stop_on_interrupt;
 use crate::output;
 use crate::progress::Progress;
 use crate::run_files::RunFiles;
-use crate::selection::selected;
+use crate::selection::{Chosen, chosen};
 
 pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let mut overrides = args.set.clone();
@@ -36,9 +36,11 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     if let Some(file) = &args.record_decisions {
         can_be_written(file)?;
     }
-    let entries = selected(&parsed.spec.spec.policies, &args.policy)
+    let chosen = chosen(&parsed.spec.spec.policies, folder(&args.scenario), &args.policy)
         .map_err(|failure| failure.of("--policy"))?;
-    parsed.spec.spec.policies = entries.iter().map(|entry| entry.policy.rule.clone()).collect();
+    let (entries, written): (Vec<_>, Vec<_>) =
+        chosen.into_iter().map(|Chosen { entry, written }| (entry, written)).unzip();
+    parsed.spec.spec.policies = written;
     // Before there is a folder: a Ctrl-C between the two would leave it behind.
     let stop = stop_on_interrupt()?;
     let directory = directory(args, &world.name)?;
@@ -171,8 +173,12 @@ pub fn load(path: &Path, overrides: &[(String, String)]) -> Result<Loaded, Failu
 /// As [`load`], from the text of the file at `path`.
 pub fn load_text(text: &[u8], path: &Path, overrides: &[(String, String)]) -> Loaded {
     let parsed = scenario::parse(text, &path.display().to_string(), overrides)?;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    scenario::build(&parsed, folder).map(|world| (parsed, world))
+    scenario::build(&parsed, folder(path)).map(|world| (parsed, world))
+}
+
+/// The folder that a scenario's files lie relative to.
+pub fn folder(scenario: &Path) -> &Path {
+    scenario.parent().unwrap_or(Path::new("."))
 }
 
 /// The bytes of a scenario file.

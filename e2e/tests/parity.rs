@@ -24,6 +24,7 @@ use carbon_kube_sim::engine::{self, Hooks};
 use carbon_kube_sim::outcome::{Outcome, PodOutcome};
 use carbon_kube_sim::recorder::{self, POOL_LABEL};
 use carbon_kube_sim::scenario;
+use carbon_kube_sim::scenario::spec::PolicyEntry;
 use carbon_kube_sim::world::{Pool, World};
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Pod;
@@ -458,7 +459,9 @@ spec:
     );
     let parsed = scenario::parse(text.as_bytes(), "parity.yaml", &[])
         .unwrap_or_else(|problems| panic!("{problems:?}\n{text}"));
-    let settings = parsed.spec.spec.policies[1].clone();
+    let PolicyEntry::Rule(settings) = parsed.spec.spec.policies[1].clone() else {
+        panic!("a rule is written there");
+    };
     let world = scenario::build(&parsed, Path::new("."))
         .unwrap_or_else(|problems| panic!("{problems:?}\n{text}"));
     (world, settings)

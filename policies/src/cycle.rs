@@ -143,6 +143,7 @@ mod tests {
         [300.0, 100.0].map(|intensity| ZoneSignal {
             intensity: GramsPerKwh::new(intensity),
             threshold: GramsPerKwh::new(200.0),
+            adjustment: 0.0,
             outlook: None,
             clock: None,
             rank: 0,

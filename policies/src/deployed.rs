@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use carbon_kube_core::forecast::History;
 use carbon_kube_core::view::{JobView, NodeView, PodView};
-use carbon_kube_core::{GramsPerKwh, MilliCpu};
+use carbon_kube_core::{GramsPerKwh, MilliCpu, Span};
 
 use crate::decision::{Gate, Run, Scale, Verdict};
 use crate::file::Bounds;
@@ -41,12 +41,20 @@ impl Policy for Deployed {
         self.rule.policy().threshold(history)
     }
 
+    fn prices_windows(&self) -> bool {
+        self.rule.policy().prices_windows()
+    }
+
     fn tunes(&self) -> bool {
         self.tuner.is_some()
     }
 
     fn tune(&self, observation: &Observation) -> Adjustment {
         self.tuner.as_ref().map(|tuner| tuner.adjust(observation)).unwrap_or_default()
+    }
+
+    fn tuning_interval(&self) -> Option<Span> {
+        self.tuner.as_ref().map(|tuner| tuner.control_interval)
     }
 
     fn bounds(&self) -> Bounds {

@@ -128,6 +128,12 @@ impl ForecastSummary {
         (summary.min_24h, summary.mean_24h) = (Some(least), Some(sum / 24.0));
         summary
     }
+
+    /// What stands for the prices of all windows: the least of the next 24 hours.
+    #[must_use]
+    pub fn price(&self) -> Option<GramsPerKwh> {
+        self.min_24h.map(GramsPerKwh::saturating)
+    }
 }
 
 /// One number that a network can be given. The first seven are the groups *carbon intensity,

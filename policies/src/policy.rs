@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use carbon_kube_core::forecast::History;
 use carbon_kube_core::view::{JobView, NodeView, PodView};
-use carbon_kube_core::{GramsPerKwh, MilliCpu};
+use carbon_kube_core::{GramsPerKwh, MilliCpu, Span};
 
 use crate::decision::{Gate, Run, Scale, Verdict};
 use crate::file::Bounds;
@@ -22,6 +22,14 @@ pub trait Policy: Debug + Send + Sync {
         None
     }
 
+    /// Whether what a pod is held by is not one threshold for a zone but the forecast's price of
+    /// that pod's best window. A tuner shifts all of these prices alike
+    /// ([`ZoneSignal::adjustment`](crate::ZoneSignal)), and what it sees as the base is the least
+    /// intensity that is expected in a day.
+    fn prices_windows(&self) -> bool {
+        false
+    }
+
     /// Whether [`Policy::tune`] has an opinion; an observation is made only for those that do.
     fn tunes(&self) -> bool {
         false
@@ -31,6 +39,12 @@ pub trait Policy: Debug + Send + Sync {
     /// the sum to [`Policy::bounds`].
     fn tune(&self, _observation: &Observation) -> Adjustment {
         Adjustment::default()
+    }
+
+    /// How long an adjustment stays before [`Policy::tune`] is asked again, by the clock: at every
+    /// full hour for an hour. `None` asks at each control interval.
+    fn tuning_interval(&self) -> Option<Span> {
+        None
     }
 
     /// What a threshold of this policy may be, after its adjustment.

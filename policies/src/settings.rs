@@ -144,11 +144,13 @@ impl Settings {
         serde_json::from_value(tagged).map(Self)
     }
 
-    /// Whether the rule sets thresholds, which a tuner can shift.
+    /// Whether the rule has thresholds or prices of windows, which a tuner can shift.
     #[must_use]
     pub fn has_threshold(&self) -> bool {
-        use Tagged::{Percentile, PercentileLowestZone, Threshold, Timeshift};
-        matches!(self.0, Percentile(_) | PercentileLowestZone(_) | Threshold(_) | Timeshift(_))
+        use Tagged::{Percentile, PercentileLowestZone, Plan, Threshold, Timeshift};
+        let rule = &self.0;
+        matches!(rule, Percentile(_) | PercentileLowestZone(_) | Threshold(_) | Timeshift(_))
+            || matches!(rule, Plan(_))
     }
 
     /// The policy of that name with its defaults.

@@ -34,6 +34,10 @@ pub struct ZoneSignal<'a> {
     pub intensity: Option<GramsPerKwh>,
     /// The threshold in force; `None` where the policy has none.
     pub threshold: Option<GramsPerKwh>,
+    /// What a tuner added to it, in g/kWh, within the policy's bounds; 0 where none did. For
+    /// policies whose threshold is a price that each pod has of its own
+    /// ([`Policy::prices_windows`](crate::Policy::prices_windows)).
+    pub adjustment: f64,
     /// What is expected of the hours to come; `None` where nobody forecasts.
     pub outlook: Option<Arc<dyn Outlook + Send + Sync + 'a>>,
     /// The zone's own clock; `None` where it is unknown.
@@ -43,8 +47,14 @@ pub struct ZoneSignal<'a> {
 }
 
 /// A zone of which nothing is known.
-static UNKNOWN: ZoneSignal<'static> =
-    ZoneSignal { intensity: None, threshold: None, outlook: None, clock: None, rank: 0 };
+static UNKNOWN: ZoneSignal<'static> = ZoneSignal {
+    intensity: None,
+    threshold: None,
+    adjustment: 0.0,
+    outlook: None,
+    clock: None,
+    rank: 0,
+};
 
 impl ZoneSignal<'_> {
     /// By how many g/kWh the zone is over its threshold; `None` where either is unknown.

@@ -1,6 +1,7 @@
 //! What a run leaves behind: accounts, a row per pod, a row per zone and interval.
 
 use carbon_kube_core::{GramsCo2e, KilowattHours, Span, Time, UsDollars};
+use serde::{Deserialize, Serialize};
 
 /// The result of one policy on one world.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,7 +30,8 @@ pub struct Outcome {
 }
 
 /// What came of asking a tuner, over all zones and control intervals.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct TuningCounts {
     /// How often it was asked.
     pub asked: u64,
@@ -39,6 +41,14 @@ pub struct TuningCounts {
     pub out_of_range: u64,
     /// How often its answer was no number, and the rule decided alone.
     pub not_finite: u64,
+}
+
+impl TuningCounts {
+    /// How often the rule decided alone.
+    #[must_use]
+    pub fn fallbacks(&self) -> u64 {
+        self.out_of_range + self.not_finite
+    }
 }
 
 /// What one zone emitted, used and cost. Every gram is in exactly one account.

@@ -252,7 +252,7 @@ proptest! {
         let blind = carbon_kube_policies::baselines::DefaultScheduler::default();
         let reference = operational(&simulated(&world, &blind));
         let sum = |of: fn(&Terms) -> f64| -> f64 { steps.iter().map(|s| of(&s.info.terms)).sum() };
-        prop_assert!((sum(|terms| terms.credit_grams) - reference).abs() < 1e-6 * reference.max(1.0));
+        prop_assert!((sum(|terms| terms.reference_grams) - reference).abs() < 1e-6 * reference.max(1.0));
         prop_assert!(sum(|terms| terms.undone_core_hours) == 0.0);
         let saved = sum(Terms::saved_grams);
         let emitted = sum(|terms| terms.emitted_grams);

@@ -44,6 +44,7 @@ pub struct TrialArgs {
                   carbon-kube evaluate --policy percentile-v1 --policy plan --policy ./mine \\\n    \
                   --intensity EU-DE=DE_2023.csv --intensity US-CA=CA_2023.csv --html table.html\n  \
                   carbon-kube evaluate --policy plan --policy sac=seed-1,seed-2,seed-3 --intensity EU-DE=DE_2023.csv\n  \
+                  carbon-kube evaluate --training runs/sac --policy plan\n  \
                   carbon-kube evaluate --scenario week.yaml --policy plan --seeds 10 --format json"
 )]
 pub struct EvaluateArgs {
@@ -59,6 +60,14 @@ pub struct EvaluateArgs {
         conflicts_with_all = ["protocol", "intensity", "weather", "mix", "forecast", "from", "to", "against", "html"]
     )]
     pub scenario: Option<PathBuf>,
+    /// Judge in the episodes that the training in this folder validated on, its seeds and what
+    /// `--policy` names: each seed has the number that its training logged, or this fails
+    #[arg(
+        long,
+        value_name = "DIR",
+        conflicts_with_all = ["scenario", "protocol", "intensity", "weather", "mix", "forecast", "from", "to", "against", "html", "seeds", "seed"]
+    )]
+    pub training: Option<PathBuf>,
     /// Version of the protocol
     #[arg(long, value_name = "VERSION", default_value = "v1", value_parser = ["v1"])]
     pub protocol: String,
@@ -86,19 +95,29 @@ pub struct EvaluateArgs {
                   saving that it prints is on the weeks of the search: `carbon-kube evaluate` on other \
                   years says what it is worth.\n\n\
                   Examples:\n  carbon-kube tune --policy percentile --intensity EU-DE=DE_2020.csv --out tuned\n  \
+                  carbon-kube tune --training train.yaml --budget 18 --out best.yaml\n  \
                   carbon-kube tune --policy plan --budget 27 --forecast mine \\\n    \
                   --intensity EU-DE=DE_2020.csv --intensity US-CA=CA_2020.csv --out plan-tuned"
 )]
 pub struct TuneArgs {
     /// The rule whose settings are searched, or a policy of such a rule to start from
-    #[arg(long, value_name = "NAME|DIR")]
-    pub policy: String,
+    #[arg(long, value_name = "NAME|DIR", required_unless_present = "training")]
+    pub policy: Option<String>,
+    /// Search how a tuner is trained, from these settings on: discount, learning rate, batch, width and
+    /// the reach of an action. Each round trains anew, for three times as many steps; `--out` is then
+    /// the train.yaml to write
+    #[arg(
+        long,
+        value_name = "train.yaml",
+        conflicts_with_all = ["policy", "intensity", "weather", "mix", "forecast", "from", "to", "name"]
+    )]
+    pub training: Option<PathBuf>,
     #[command(flatten)]
     pub trial: TrialArgs,
     /// How many settings are tried at first
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(2..=100_000))]
     pub budget: u32,
-    /// Folder for the policy; if not given, nothing is written
+    /// Folder for the policy, or file for the settings of a training; if not given, nothing is written
     #[arg(long, short, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Name of the policy; if not given, that of the rule with `-tuned`

@@ -4,6 +4,7 @@ pub mod args;
 pub mod candidates;
 mod html;
 mod text;
+mod training;
 pub mod zones;
 
 use std::process::ExitCode;
@@ -22,6 +23,9 @@ use zones::Prepared;
 pub fn run(args: &EvaluateArgs) -> Result<ExitCode, Failure> {
     if args.scenario.is_some() {
         return on_scenario(args);
+    }
+    if let Some(folder) = &args.training {
+        return training::run(args, folder);
     }
     if let Some(target) = &args.html {
         // Known before the work, not after it.

@@ -5,14 +5,16 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::source::{Problem, Source, read};
+use super::parity::{self, Checked, Parity};
+use super::source::{Problem, read};
 use crate::args::{Format, VerifyArgs};
 use crate::failure::{CHECK_FAILED, COULD_NOT_RUN, Failure};
 use crate::output;
 
 pub fn run(args: &VerifyArgs) -> Result<ExitCode, Failure> {
-    let results: Vec<(&Path, Result<Source, Problem>)> =
-        args.policies.iter().map(|path| (path.as_path(), read(path))).collect();
+    let checked = |path: &Path| read(path).and_then(|source| parity::check(path, source));
+    let results: Vec<(&Path, Result<Checked, Problem>)> =
+        args.policies.iter().map(|path| (path.as_path(), checked(path))).collect();
     match args.format {
         Format::Json => {
             let json: Vec<Value> =
@@ -22,7 +24,7 @@ pub fn run(args: &VerifyArgs) -> Result<ExitCode, Failure> {
         Format::Table => {
             for (_, result) in &results {
                 match result {
-                    Ok(source) => output::print(&line(source))?,
+                    Ok(checked) => output::print(&line(checked))?,
                     Err(problem) => output::remark(&text(problem)),
                 }
             }
@@ -37,11 +39,12 @@ fn status<'a>(problems: impl Iterator<Item = &'a Problem>) -> ExitCode {
     problems.map(code).max().map_or(ExitCode::SUCCESS, ExitCode::from)
 }
 
-fn line(source: &Source) -> String {
+fn line(Checked { source, parity }: &Checked) -> String {
     let file = &source.policy.file;
     let short: String = source.policy.sha256.chars().take(8).collect();
     let promised = if source.promised { "" } else { ", no checksum to compare with" };
-    format!("ok {} ({}, sha256 {short}...{promised})\n", file.name, file.kind)
+    let parity = parity.as_ref().map_or_else(String::new, |parity| format!(", {}", parity.text()));
+    format!("ok {} ({}, sha256 {short}...{promised}{parity})\n", file.name, file.kind)
 }
 
 fn text(problem: &Problem) -> String {
@@ -49,16 +52,17 @@ fn text(problem: &Problem) -> String {
     format!("error: {}{hint}", problem.message)
 }
 
-fn json(path: &Path, result: &Result<Source, Problem>) -> Value {
+fn json(path: &Path, result: &Result<Checked, Problem>) -> Value {
     let path = path.display().to_string();
     match result {
-        Ok(source) => json!({
+        Ok(Checked { source, parity }) => json!({
             "path": path,
             "status": "ok",
             "name": source.policy.file.name,
             "kind": source.policy.file.kind,
             "sha256": source.policy.sha256,
             "checksumCompared": source.promised,
+            "parity": parity.as_ref().map(Parity::json),
         }),
         Err(problem) => json!({
             "path": path,

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use carbon_kube_sim::scenario;
+use carbon_kube_sim::scenario::spec::PolicyEntry;
 use carbon_kube_sim::sweep::SweepFile;
 use serde_json::{Value, json};
 
@@ -57,6 +58,12 @@ fn can_travel(sweep: &Sweep) -> Result<(), Failure> {
     if let Some(folder) = sweep.policies.iter().find(|p| p.contains(std::path::is_separator)) {
         let message = format!("--kubernetes: policy `{folder}` is a folder, and does not travel");
         return Err(Failure::new(message).hint("put its rule and settings into the scenario"));
+    }
+    let of_scenario = &sweep.base.spec.spec.policies;
+    if let Some(file) = of_scenario.iter().find(|entry| matches!(entry, PolicyEntry::File(_))) {
+        let message =
+            format!("--kubernetes: policy `{}` is a file, and does not travel", file.name());
+        return Err(Failure::new(message).hint("put a rule and its settings into the scenario"));
     }
     let nowhere = tempfile::tempdir()
         .map_err(|error| Failure::new(format!("can't make a temporary folder: {error}")))?;

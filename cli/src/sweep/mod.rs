@@ -12,15 +12,15 @@ mod store;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use carbon_kube_policies::Settings;
 use carbon_kube_sim::comparison::Entry;
+use carbon_kube_sim::scenario::spec::PolicyEntry;
 use carbon_kube_sim::scenario::{self, Parsed};
 use carbon_kube_sim::sweep::{Plan, SweepError, SweepFile};
 
 use crate::args::SweepArgs;
 use crate::failure::Failure;
 use crate::selection::selected;
-use crate::sim_run::{read, reported, scenario_text};
+use crate::sim_run::{folder, read, reported, scenario_text};
 
 pub fn run(args: &SweepArgs) -> Result<ExitCode, Failure> {
     let Some(file) = &args.sweep else { return merge::run(args) };
@@ -66,7 +66,7 @@ impl Sweep {
             return Err(placed(SweepError::Nothing("`policies` is empty".into())));
         }
         let spec = &base.spec.spec;
-        let entries = selected(&spec.policies, &policies)
+        let entries = selected(&spec.policies, folder(&scenario_path), &policies)
             .map_err(|failure| failure.of(&format!("{name}: policies")))?;
         let plan = file.plan(spec.seed, entries.len()).map_err(placed)?;
         let path = path.to_owned();
@@ -97,8 +97,8 @@ impl Sweep {
     }
 
     /// The policies of a cell, the reference first.
-    fn entries(&self, policies: &[Settings]) -> Result<Vec<Entry>, Failure> {
-        selected(policies, &self.policies)
+    fn entries(&self, policies: &[PolicyEntry]) -> Result<Vec<Entry>, Failure> {
+        selected(policies, folder(&self.scenario_path), &self.policies)
     }
 
     /// Identifies the sweep, its policies' settings included.

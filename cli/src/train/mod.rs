@@ -2,8 +2,9 @@
 
 pub mod args;
 mod bars;
-mod plan;
-mod seed;
+mod cost;
+pub mod plan;
+pub mod seed;
 mod summary;
 
 use std::fs;
@@ -20,6 +21,7 @@ use crate::interrupt::stop_on_interrupt;
 use crate::output;
 use args::TrainArgs;
 use bars::Bars;
+use cost::Cost;
 use plan::Plan;
 use seed::{Ended, Learned};
 
@@ -31,6 +33,8 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
     let Plan { lesson, folder } = plan::plan(args)?;
     let stop = stop_on_interrupt()?;
     let ended = all(&lesson, &folder, args, &stop)?;
+    let cost = Cost::settle(&folder)
+        .map_err(|error| Failure::new(format!("{}: can't write: {error}", folder.display())))?;
     let mut learned = Vec::new();
     let mut saved = Vec::new();
     for ended in ended {
@@ -47,7 +51,7 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
         ));
         return Ok(ExitCode::from(INTERRUPTED));
     }
-    report(&lesson, &folder, &learned, args.format)?;
+    report(&lesson, &folder, &learned, cost, args.format)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -85,11 +89,12 @@ fn report(
     lesson: &Lesson,
     folder: &Path,
     learned: &[Learned],
+    cost: Cost,
     format: Format,
 ) -> Result<(), Failure> {
     let validation = lesson.validation().map_err(seed::lesson_failure)?;
     let rule = validation.rule();
-    let json = format!("{:#}\n", summary::json(lesson, learned, rule));
+    let json = format!("{:#}\n", summary::json(lesson, learned, rule, cost));
     let write = |name: &str, text: &str| {
         let path = folder.join(name);
         fs::write(&path, text)
@@ -101,11 +106,21 @@ fn report(
     };
     write("summary.json", &json)?;
     drawn("learning-curve.svg", summary::learning_curve(lesson, learned, rule))?;
-    if let Some(best) = summary::best(learned) {
+    let best = summary::best(learned);
+    for seed in learned {
+        let policy =
+            seed.policy(lesson, rule, cost, learned.len()).map_err(seed::lesson_failure)?;
+        let mut targets = vec![folder.join(format!("seed-{}", seed.seed)).join("best")];
+        targets.extend(best.filter(|best| best.seed == seed.seed).map(|_| folder.join("policy")));
+        for target in targets {
+            seed::write_folder(&target, &policy).map_err(|error| {
+                Failure::new(format!("{}: can't write: {error}", target.display()))
+            })?;
+        }
+    }
+    if let Some(best) = best {
         drawn("thresholds.svg", summary::thresholds(lesson, best))?;
         let target = folder.join("policy");
-        seed::write_folder(&target, &best.folder)
-            .map_err(|error| Failure::new(format!("{}: can't write: {error}", target.display())))?;
         output::remark(&format!("the policy of seed {} is in {}", best.seed, target.display()));
     }
     output::print(&match format {

@@ -37,11 +37,7 @@ fn fresh(args: &TrainArgs) -> Result<Plan, Failure> {
     let place =
         args.file.as_deref().map_or("default settings".into(), |file| file.display().to_string());
     checked(&config, &place)?;
-    // The folder's own copy of the settings has to find the files from wherever it is read.
-    for file in config.zones.iter_mut().flat_map(|zone| &mut zone.files) {
-        *file = std::path::absolute(base.join(&*file))
-            .map_err(|error| Failure::new(format!("{}: {error}", file.display())))?;
-    }
+    make_absolute(&mut config, &base)?;
     let folder = match &args.out {
         Some(folder) => folder.clone(),
         None => Path::new("runs").join(format!("train-{}", config.name)),
@@ -68,16 +64,49 @@ fn fresh(args: &TrainArgs) -> Result<Plan, Failure> {
 fn resumed(folder: &Path, args: &TrainArgs) -> Result<Plan, Failure> {
     let file = folder.join(SETTINGS);
     if !file.is_file() {
-        let message = format!("{}: there is no training in this folder", folder.display());
-        return Err(Failure::new(message)
-            .of("--resume")
-            .hint("name the folder that `carbon-kube train` wrote, the one with `train.yaml`"));
+        return Err(no_training(folder).of("--resume"));
     }
     let mut config = read(&file)?;
     apply(args, &mut config);
     let place = file.display().to_string();
     checked(&config, &place)?;
     Ok(Plan { lesson: lesson(config, &place)?, folder: folder.to_owned() })
+}
+
+/// The settings in a file, with paths that hold from anywhere, and the data that they name.
+pub fn settings_and_data(file: &Path) -> Result<(TrainConfig, Data), Failure> {
+    let mut config = read(file)?;
+    let place = file.display().to_string();
+    checked(&config, &place)?;
+    make_absolute(&mut config, file.parent().unwrap_or(Path::new("")))?;
+    let data = data(&config, &place)?;
+    Ok((config, data))
+}
+
+/// A copy of the settings has to find the files from wherever it is read.
+fn make_absolute(config: &mut TrainConfig, base: &Path) -> Result<(), Failure> {
+    for file in config.zones.iter_mut().flat_map(|zone| &mut zone.files) {
+        *file = std::path::absolute(base.join(&*file))
+            .map_err(|error| Failure::new(format!("{}: {error}", file.display())))?;
+    }
+    Ok(())
+}
+
+/// The training in a folder, as it was planned.
+pub fn open(folder: &Path) -> Result<Lesson, Failure> {
+    let file = folder.join(SETTINGS);
+    if !file.is_file() {
+        return Err(no_training(folder));
+    }
+    let config = read(&file)?;
+    let place = file.display().to_string();
+    checked(&config, &place)?;
+    lesson(config, &place)
+}
+
+fn no_training(folder: &Path) -> Failure {
+    Failure::new(format!("{}: there is no training in this folder", folder.display()))
+        .hint("name the folder that `carbon-kube train` wrote, the one with `train.yaml`")
 }
 
 fn read(file: &Path) -> Result<TrainConfig, Failure> {
@@ -95,7 +124,12 @@ fn read(file: &Path) -> Result<TrainConfig, Failure> {
 fn apply(args: &TrainArgs, config: &mut TrainConfig) {
     config.seeds = args.seeds.unwrap_or(config.seeds);
     config.num_envs = args.num_envs.unwrap_or(config.num_envs);
-    config.steps = args.steps.unwrap_or(config.steps);
+    if let Some(steps) = args.steps {
+        config.steps = steps;
+        // A short training is evaluated too: once, at its end.
+        let every = &mut config.training.evaluate_every;
+        *every = (*every).min(steps.max(1));
+    }
     let other = |algo: Algo| match algo {
         Algo::Sac => Algorithm::Sac(sac::Settings::default()),
         Algo::Dqn => Algorithm::Dqn(dqn::Settings::default()),
@@ -115,9 +149,9 @@ fn checked(config: &TrainConfig, place: &str) -> Result<(), Failure> {
     })
 }
 
-fn lesson(config: TrainConfig, place: &str) -> Result<Lesson, Failure> {
-    // Paths are absolute, or there are none.
-    let data = Data::read(&config, Path::new("")).map_err(|error| match error {
+/// The data of settings whose paths are absolute.
+fn data(config: &TrainConfig, place: &str) -> Result<Data, Failure> {
+    Data::read(config, Path::new("")).map_err(|error| match error {
         DataError::Read(error) => read_failure(error),
         DataError::NotBundled(_) => Failure::new(format!("{place}: {error}"))
             .hint("give it `files`; `carbon-kube datasets list` shows what is bundled"),
@@ -125,7 +159,11 @@ fn lesson(config: TrainConfig, place: &str) -> Result<Lesson, Failure> {
             .hint("move `training` or `validation` of the zone, or lower `embargoDays`"),
         DataError::Io { .. } => Failure::new(format!("{place}: {error}"))
             .hint("paths in `files` are relative to the folder of the settings"),
-    })?;
+    })
+}
+
+fn lesson(config: TrainConfig, place: &str) -> Result<Lesson, Failure> {
+    let data = data(&config, place)?;
     Lesson::new(config, data).map_err(|error| {
         let hint = matches!(error, LessonError::Training(_))
             .then_some("give a zone a longer `training`, or shorten `environment.episodeHours`");

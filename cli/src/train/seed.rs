@@ -5,7 +5,6 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use carbon_kube_policies::file::sha256;
 use carbon_kube_trainer::agents::Metric;
 use carbon_kube_trainer::checkpoint::{CheckpointError, Progress, Store};
 use carbon_kube_trainer::log::{Log, Recorder};
@@ -14,6 +13,7 @@ use carbon_kube_trainer::tuner::{Judged, Lesson, LessonError, PolicyFolder, Vali
 use indicatif::ProgressBar;
 
 use super::bars::Bars;
+use super::cost::Cost;
 use crate::failure::Failure;
 
 /// Steps between two records of an agent's metrics.
@@ -26,8 +26,8 @@ pub struct Learned {
     /// Whether its patience was over before its steps were.
     pub stopped_early: bool,
     pub judged: Judged,
-    pub folder: PolicyFolder,
-    pub actor_sha256: String,
+    /// The weights of its best evaluation, as in a policy folder.
+    pub actor: Vec<u8>,
     /// Steps and saving in % of each evaluation.
     pub curve: Vec<(u64, f64)>,
 }
@@ -108,26 +108,34 @@ pub fn train(
         return Ok(Ended::Interrupted(progress.steps));
     }
     let curve = curve(folder).map_err(unwritable)?;
-    let (judged, policy) = best(lesson, &store, seed).map_err(lesson_failure)?;
-    write_folder(&folder.join("best"), &policy).map_err(unwritable)?;
-    Ok(Ended::Learned(Box::new(Learned {
-        seed,
-        progress,
-        stopped_early,
-        judged,
-        actor_sha256: sha256(&policy.actor),
-        folder: policy,
-        curve,
-    })))
+    let (judged, actor) = best(lesson, &store).map_err(lesson_failure)?;
+    Ok(Ended::Learned(Box::new(Learned { seed, progress, stopped_early, judged, actor, curve })))
 }
 
-fn best(lesson: &Lesson, store: &Store, seed: u64) -> Result<(Judged, PolicyFolder), LessonError> {
+fn best(lesson: &Lesson, store: &Store) -> Result<(Judged, Vec<u8>), LessonError> {
     let validation: Validation = lesson.validation()?;
     let actor = lesson.best(store)?;
     let judged = lesson.judge(&actor, &validation)?;
-    let command = "carbon-kube train train.yaml";
-    let policy = lesson.policy(actor, seed, &judged, validation.rule(), command)?;
-    Ok((judged, policy))
+    Ok((judged, actor))
+}
+
+impl Learned {
+    /// Its policy, with an equal part of what `seeds` of them took together.
+    pub fn policy(
+        &self,
+        lesson: &Lesson,
+        rule: &Judged,
+        cost: Cost,
+        seeds: usize,
+    ) -> Result<PolicyFolder, LessonError> {
+        let part = |whole: f64| whole / seeds.max(1) as f64;
+        let cost = [
+            ("trainingCpuSeconds", part(cost.cpu_seconds)),
+            ("trainingGramsCo2e", part(cost.grams(lesson))),
+        ];
+        let command = "carbon-kube train train.yaml";
+        lesson.policy(self.actor.clone(), self.seed, &self.judged, rule, &cost, command)
+    }
 }
 
 /// The saving by step, from the log: a resumed training has been told only a part of it.

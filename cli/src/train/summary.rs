@@ -1,11 +1,13 @@
 //! What the seeds came to: a table, JSON, two pictures.
 
+use carbon_kube_policies::file::sha256;
 use carbon_kube_sim::report::charts::{self, Curve, Threshold};
 use carbon_kube_trainer::environment::world::Played;
 use carbon_kube_trainer::tuner::{Judged, Lesson};
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Value, json};
 
+use super::cost::Cost;
 use super::seed::Learned;
 
 /// The best by validation: the one with the greatest mean return, the first of equals.
@@ -19,7 +21,7 @@ fn mean(learned: &Learned) -> f64 {
 }
 
 /// Everything, for programs.
-pub fn json(lesson: &Lesson, learned: &[Learned], rule: &Judged) -> Value {
+pub fn json(lesson: &Lesson, learned: &[Learned], rule: &Judged, cost: Cost) -> Value {
     let zones: Vec<String> = lesson
         .data()
         .validation
@@ -43,7 +45,7 @@ pub fn json(lesson: &Lesson, learned: &[Learned], rule: &Judged) -> Value {
             "gainOverRulePercent": learned.judged.saving_percent - rule.saving_percent,
             "delayHours": learned.judged.delay_hours(),
             "fallbackPercent": learned.judged.fallback_percent(),
-            "actorSha256": learned.actor_sha256,
+            "actorSha256": sha256(&learned.actor),
         })
     };
     json!({
@@ -58,6 +60,7 @@ pub fn json(lesson: &Lesson, learned: &[Learned], rule: &Judged) -> Value {
         "validationEpisodes": rule.episodes.len(),
         "seeds": learned.iter().map(seed).collect::<Vec<_>>(),
         "best": best(learned).map(|best| best.seed),
+        "cost": { "cpuSeconds": cost.cpu_seconds, "gramsCo2e": cost.grams(lesson) },
         "data": lesson.data().sha256,
     })
 }

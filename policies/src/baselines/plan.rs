@@ -10,6 +10,9 @@
 //!
 //! `lowest-window` makes a plan and keeps to it until its start; here the plan lives for as long as
 //! the forecast behind it.
+//!
+//! What a tuner adds is added to the price of the best window: over 0 a pod starts before it, since
+//! a later window must be cleaner by more than that; under 0 it waits for better than is expected.
 
 use carbon_kube_core::view::{NodeView, PodView, ZoneSet};
 use carbon_kube_core::{Span, Time};
@@ -46,6 +49,10 @@ impl Default for Plan {
 impl Policy for Plan {
     fn name(&self) -> &'static str {
         "plan"
+    }
+
+    fn prices_windows(&self) -> bool {
+        true
     }
 
     fn gate(&self, pod: &PodView, signal: &Signal<'_>) -> Gate {
@@ -125,7 +132,7 @@ impl Plan {
     /// The rank that a later window must be under.
     fn bar(&self, class: Class, signal: &Signal<'_>) -> Option<i64> {
         let (from, to) = (signal.now, signal.now + class.length);
-        let now = cleanest(class.zones, signal, from, to)?;
+        let now = cleanest_now(class.zones, signal, to)?;
         // Most plans have no margin, and a look-up costs.
         let width = if self.margin > 0.0 { width(class.zones, signal, from, to) } else { 0.0 };
         Some(slots::rank(now - self.margin * width))
@@ -152,18 +159,16 @@ fn gather_cleaner_hours(
     signal: &Signal<'_>,
     end: Time,
 ) {
-    let mean = |from: Time, to: Time| {
-        cleanest(class.zones, signal, from, to).map(|grams| grams / (to - from).hours())
-    };
-    let Some(current) = mean(signal.now, signal.now + Span::HOUR.min(class.length)) else {
+    let first = Span::HOUR.min(class.length);
+    let Some(current) = cleanest_now(class.zones, signal, signal.now + first) else {
         search.is_over = true;
         return;
     };
     // What is saved by an hour elsewhere must pay for the work that is done twice.
-    let bar = slots::rank(current * (1.0 - pause.hours().min(1.0)));
+    let bar = slots::rank(current / first.hours() * (1.0 - pause.hours().min(1.0)));
     while search.found.is_none() && !search.is_over && search.next < end {
         let start = search.next;
-        let Some(mean) = mean(start, start + Span::HOUR) else {
+        let Some(mean) = cleanest(class.zones, signal, start, start + Span::HOUR) else {
             search.is_over = true;
             return;
         };
@@ -179,6 +184,17 @@ fn gather_cleaner_hours(
 /// Forecast of `[from, to)` in the cleanest of some zones, in g/kWh x hours.
 fn cleanest(zones: ZoneSet, signal: &Signal<'_>, from: Time, to: Time) -> Option<f64> {
     let of_zone = |zone: usize| signal.zone(zone).outlook.as_ref()?.integral_hours(from, to);
+    zones.iter().filter_map(of_zone).min_by(f64::total_cmp)
+}
+
+/// The same of `[now, to)`, less what a tuner adds to the price of a window in each zone.
+fn cleanest_now(zones: ZoneSet, signal: &Signal<'_>, to: Time) -> Option<f64> {
+    let hours = (to - signal.now).hours();
+    let of_zone = |zone: usize| {
+        let zone = signal.zone(zone);
+        let grams = zone.outlook.as_ref()?.integral_hours(signal.now, to)?;
+        Some(grams - zone.adjustment * hours)
+    };
     zones.iter().filter_map(of_zone).min_by(f64::total_cmp)
 }
 
@@ -202,11 +218,23 @@ mod tests {
 
     /// The pod's answer at hour 0 of a forecast of these values, each +- `half`.
     fn gate(policy: &Plan, values: &[f64], half: f64, hours: i64, wait: i64, pieces: bool) -> Gate {
+        gate_at(policy, values, half, (hours, wait, pieces), 0.0)
+    }
+
+    /// The same, with this added to the price of its best window.
+    fn gate_at(
+        policy: &Plan,
+        values: &[f64],
+        half: f64,
+        (hours, wait, pieces): (i64, i64, bool),
+        adjustment: f64,
+    ) -> Gate {
         let expected = values.iter().map(|&value| (value, 2.0 * half));
         let forecast = SteppedForecast::new(NOW, Span::HOUR, expected);
         let zones = [ZoneSignal {
             intensity: None,
             threshold: None,
+            adjustment,
             outlook: Some(Arc::new(forecast)),
             clock: None,
             rank: 0,
@@ -264,6 +292,23 @@ mod tests {
         assert_eq!(gate(&plan, &values, 0.0, 2, 2, true), HOLD);
         assert_eq!(gate(&plan, &values, 0.0, 3, 2, true), Gate::Release, "only two are cleaner");
         assert_eq!(gate(&plan, &values, 0.0, 2, 2, false), Gate::Release, "180 now, 200 later");
+    }
+
+    #[test]
+    fn what_a_tuner_adds_is_added_to_the_price_of_the_best_window() {
+        let plan = Plan::default();
+        let with = |adjustment| {
+            let whole = gate_at(&plan, &[100.0, 90.0, 100.0], 0.0, (1, 1, false), adjustment);
+            // In pieces: hour 0 and the 10 g cleaner hour 1 make up two hours by the end of hour 2.
+            let values = [100.0, 90.0, 90.0];
+            (whole, gate_at(&plan, &values, 0.0, (2, 1, true), adjustment))
+        };
+        assert_eq!(with(9.0), (HOLD, HOLD));
+        assert_eq!(with(11.0), (Gate::Release, Gate::Release), "a gain of 10 is not worth it");
+        let best_is_now =
+            |adjustment| gate_at(&plan, &[90.0, 100.0, 100.0], 0.0, (1, 1, false), adjustment);
+        assert_eq!(best_is_now(0.0), Gate::Release);
+        assert_eq!(best_is_now(-11.0), HOLD, "it may yet come better than 90");
     }
 
     #[test]

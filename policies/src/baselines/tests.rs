@@ -36,6 +36,7 @@ fn zone(intensity: Option<f64>, threshold: Option<f64>) -> ZoneSignal<'static> {
     ZoneSignal {
         intensity: grams(intensity),
         threshold: grams(threshold),
+        adjustment: 0.0,
         outlook: None,
         clock: None,
         rank: 0,
@@ -346,7 +347,8 @@ fn a_rule_has_a_threshold_where_it_sets_one_from_a_month_of_history() {
     let series = IntensitySeries::new(label, hour(0), Span::HOUR, values).unwrap();
     let history = History::new(&series, hour(24 * 35));
     for settings in Settings::all() {
-        let sets = settings.policy().threshold(&history).is_some();
+        let policy = settings.policy();
+        let sets = policy.threshold(&history).is_some() || policy.prices_windows();
         assert_eq!(settings.has_threshold(), sets, "{}", settings.name());
     }
 }

@@ -17,7 +17,8 @@ use carbon_kube_core::forecast::{History, Outlook};
 use carbon_kube_core::intensity::{IntensitySeries, Label, Provenance, Scope};
 use carbon_kube_core::{GramsPerKwh, Span, Time, Zone};
 use carbon_kube_policies::ZoneSignal;
-use carbon_kube_policies::file::Loaded;
+use carbon_kube_policies::file::{Bounds, Loaded};
+use carbon_kube_policies::observation::MAX_ADJUSTMENT;
 
 use crate::config::Config;
 use crate::nodes::{NodeFacts, NodeIndex};
@@ -74,6 +75,7 @@ impl Grid {
             ZoneSignal {
                 intensity: zone.intensity.filter(|_| is_known),
                 threshold: zone.threshold.filter(|_| holds(validity.threshold)),
+                adjustment: if holds(validity.threshold) { zone.adjustment } else { 0.0 },
                 outlook: zone.outlook.clone().filter(|_| is_known),
                 clock: zone.clock.clone(),
                 rank: zone.rank,
@@ -211,10 +213,13 @@ fn zone_signal(config: &Config, parts: &Parts, zone: &Zone) -> (ZoneSignal<'stat
     let intensity = entry.map(|entry| entry.value);
     let own = || own_threshold(parts, zone, entry?.value, entry?.observed_at);
     let threshold = decided.map(|entry| entry.value).or_else(own);
-    let bounds = parts.policy.as_ref().map(|policy| policy.file.bounds);
+    let bounds = parts.policy.as_ref().map_or(Bounds::NONE, |policy| policy.file.bounds);
+    // Bounds of the policy hold for what a document adds to a price, too.
+    let added = |entry: &ZoneThreshold| bounds.clamp(entry.value).get() - entry.base.get();
     let signal = ZoneSignal {
         intensity,
-        threshold: threshold.map(|value| bounds.map_or(value, |bounds| bounds.clamp(value))),
+        threshold: threshold.map(|value| bounds.clamp(value)),
+        adjustment: decided.map_or(0.0, added).clamp(-MAX_ADJUSTMENT, MAX_ADJUSTMENT),
         outlook: entry
             .and_then(|entry| entry.outlook())
             .map(|outlook| Arc::new(outlook) as Arc<dyn Outlook + Send + Sync>),

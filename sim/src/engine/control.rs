@@ -49,8 +49,9 @@ struct Gauge {
     observation: Option<Observation>,
     /// Level and spread, and the hour that they are of: they change with full hours only.
     scale: Option<(Time, Option<ZoneScale>)>,
-    /// The last adjustment, in g/kWh.
+    /// The last adjustment, in g/kWh, and the start of the tuner's interval that it was made for.
     adjustment: f64,
+    adjusted: Option<Time>,
     /// Moves away from the zone in the last hour.
     moves: VecDeque<Time>,
     /// Mean power of the zone's nodes over the last interval, and the power of all of them at full
@@ -76,6 +77,7 @@ impl<'w> Control<'w> {
             observation: None,
             scale: None,
             adjustment: 0.0,
+            adjusted: None,
             moves: VecDeque::new(),
             watts: 0.0,
             full_watts: full_power(world, zone),
@@ -143,35 +145,48 @@ impl<'w> Control<'w> {
             (signal.intensity, signal.outlook) = (history.latest(), outlook);
             let gauge = &mut self.gauges[position];
             gauge.base = policy.threshold(&history);
-            gauge.observation = match (self.observes, signal.intensity, gauge.base) {
-                (true, Some(intensity), Some(base)) => {
-                    let outlook = signal.outlook.as_deref();
-                    let forecast =
-                        outlook.map_or_else(Default::default, |o| ForecastSummary::of(o, known));
-                    let scale = gauge.scale(&history);
-                    Some(gauge.observe(intensity, base, scale, forecast, now))
+            gauge.observation = None;
+            if let (true, Some(intensity)) = (self.observes, signal.intensity) {
+                let outlook = signal.outlook.as_deref();
+                let forecast =
+                    outlook.map_or_else(Default::default, |o| ForecastSummary::of(o, known));
+                if policy.prices_windows() {
+                    gauge.base = forecast.price();
                 }
-                _ => None,
-            };
+                let scale = gauge.scale(&history);
+                let base = gauge.base;
+                gauge.observation =
+                    base.map(|base| gauge.observe(intensity, base, scale, forecast, now));
+            }
         }
     }
 
     /// Puts thresholds in force: what `adjust` says for what is seen of each zone is added to its
-    /// base, within the bounds of both.
+    /// base, within the bounds of both. It is asked once in each interval of the tuner.
     fn set_thresholds(
         &mut self,
         policy: &dyn Policy,
+        now: Time,
         mut adjust: impl FnMut(&mut TuningCounts, usize, &Observation) -> f64,
     ) {
         let bounds = policy.bounds();
+        let interval = policy.tuning_interval().map(|interval| now.floor(interval));
         for (zone, (gauge, signal)) in self.gauges.iter_mut().zip(&mut self.zones).enumerate() {
-            let adjustment = gauge.observation.map_or(0.0, |seen| {
-                adjust(&mut self.tuning, zone, &seen).clamp(-MAX_ADJUSTMENT, MAX_ADJUSTMENT)
+            let stays = interval.is_some() && gauge.adjusted == interval;
+            let adjustment = gauge.observation.map_or(0.0, |seen| match stays {
+                true => gauge.adjustment,
+                false => adjust(&mut self.tuning, zone, &seen),
             });
-            gauge.adjustment = if adjustment.is_nan() { 0.0 } else { adjustment };
+            gauge.adjusted = gauge.observation.and(interval);
+            let adjustment = if adjustment.is_nan() { 0.0 } else { adjustment };
+            gauge.adjustment = adjustment.clamp(-MAX_ADJUSTMENT, MAX_ADJUSTMENT);
             signal.threshold = gauge
                 .base
                 .map(|base| bounds.clamp(GramsPerKwh::saturating(base.get() + gauge.adjustment)));
+            signal.adjustment = signal
+                .threshold
+                .zip(gauge.base)
+                .map_or(0.0, |(threshold, base)| threshold.get() - base.get());
         }
     }
 }
@@ -215,6 +230,7 @@ fn unknown<'w>(world: &'w World, zone: usize) -> ZoneSignal<'w> {
     ZoneSignal {
         intensity: None,
         threshold: None,
+        adjustment: 0.0,
         outlook: None,
         clock: Some(own.clock()),
         rank: world.zones.iter().filter(|other| other.zone < *own).count(),
@@ -325,7 +341,7 @@ impl Simulation<'_> {
     /// `adjustments` has one per zone, in g/kWh; `None` asks the policy.
     pub(super) fn decide(&mut self, adjustments: Option<&[f64]>) {
         let policy = self.policy;
-        self.control.set_thresholds(policy, |counts, zone, seen| match adjustments {
+        self.control.set_thresholds(policy, self.now, |counts, zone, seen| match adjustments {
             Some(adjustments) => adjustments.get(zone).copied().unwrap_or_default(),
             None => counts.count(policy.tune(seen)),
         });

@@ -15,7 +15,7 @@ use super::beside::{self, Beside};
 use super::{deadline_missed, delay};
 use crate::bound::job::JobBounds;
 use crate::bound::{self, BoundError, CapacityBound};
-use crate::outcome::{Outcome, PodState, ZoneAccount};
+use crate::outcome::{Outcome, PodState, TuningCounts, ZoneAccount};
 use crate::world::{TraceSource, World};
 
 /// The version of the format that is written.
@@ -115,6 +115,9 @@ pub struct Run {
     /// where it is zero, as it should be.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub charged_beyond_trace: u64,
+    /// What came of asking the policy's tuner. Left out where it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tuning: Option<TuningCounts>,
     /// The same run counted with the second intensity. Left out where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beside: Option<Beside>,
@@ -300,6 +303,7 @@ fn run(world: &World, outcome: &Outcome, reference: f64, is_reference: bool) -> 
         events: outcome.events,
         digest: format!("{:032x}", outcome.digest),
         charged_beyond_trace: outcome.charged_beyond_trace,
+        tuning: (outcome.tuning.asked > 0).then_some(outcome.tuning),
         beside: None,
         headroom: None,
     }

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use carbon_kube_core::intensity::Provenance;
 
 use super::summary::{GridSource, Run, Summary};
+use crate::outcome::TuningCounts;
 use crate::world::{Assumption, TraceSource};
 
 /// The widest line.
@@ -152,6 +153,20 @@ pub(crate) fn aligned<const N: usize>(lines: &[[String; N]], header: usize) -> S
     text
 }
 
+/// In how far a tuner did not decide, or without all of its inputs; `None` where it always did.
+pub(super) fn tuner_left_out(tuning: &TuningCounts) -> Option<String> {
+    let count = |count: u64| grouped(count as f64, 0);
+    let mut parts = Vec::new();
+    if tuning.fallbacks() > 0 {
+        let (alone, asked) = (count(tuning.fallbacks()), count(tuning.asked));
+        parts.push(format!("the rule decided alone at {alone} of {asked} times"));
+    }
+    if tuning.replaced_inputs > 0 {
+        parts.push(format!("{} inputs were unknown", count(tuning.replaced_inputs)));
+    }
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
 fn footnotes(text: &mut String, summary: &Summary) {
     if !summary.complete {
         paragraph(text, "INTERRUPTED", "the run did not reach its end; these results are partial");
@@ -171,6 +186,9 @@ fn footnotes(text: &mut String, summary: &Summary) {
             let count = grouped(run.charged_beyond_trace as f64, 0);
             let what = format!("{count} times at a zone's mean under {}", run.policy);
             paragraph(text, "charged beyond the trace", &what);
+        }
+        if let Some(what) = run.tuning.as_ref().and_then(tuner_left_out) {
+            paragraph(text, "tuner", &format!("{what} under {}", run.policy));
         }
     }
     let modelled: Vec<String> = modelled(&summary.grid)

@@ -11,10 +11,9 @@ mod workloads;
 pub(super) use workloads::rooms;
 
 use carbon_kube_core::Span;
-use carbon_kube_policies::Settings;
 
 use super::diagnostic::{Code, Report};
-use super::spec::{Holding, Scenario, Scheduler, ScoringStrategy, ScoringType, Spec};
+use super::spec::{Holding, PolicyEntry, Scenario, Scheduler, ScoringStrategy, ScoringType, Spec};
 
 /// The longest window: 20 years and their leap days.
 const LONGEST: Span = Span::from_millis(20 * 366 * 86_400_000);
@@ -136,7 +135,7 @@ fn policies(spec: &Spec, report: &mut Report<'_>) {
                 .hint("leave it out, or give it other settings");
         }
     }
-    let first = spec.policies.first().map_or("default-scheduler", Settings::name);
+    let first = spec.policies.first().map_or("default-scheduler", PolicyEntry::name);
     if first != "default-scheduler" {
         let message = format!("savings will be relative to `{first}`");
         report

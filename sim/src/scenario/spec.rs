@@ -5,6 +5,7 @@ mod cluster;
 mod grid;
 mod lifecycle;
 mod neighbours;
+mod policy;
 mod power;
 mod quantity;
 mod service;
@@ -29,6 +30,7 @@ pub use neighbours::{
     LabelSelector, PodAffinity, PodAffinityTerm, TopologySpreadConstraint, WeightedPodAffinityTerm,
     WhenUnsatisfiable,
 };
+pub use policy::{FileEntry, PolicyEntry, TunerFile};
 pub(super) use power::LIFETIME_YEARS;
 pub use power::{Embodied, GpuPower, NodePrice, Power, PowerModel, Purchase, Server};
 pub use quantity::{CpuQuantity, Duration, FileFormat, Gaps, Instant, MemoryQuantity, ZoneName};
@@ -106,11 +108,11 @@ pub struct Spec {
     /// The scheduler and the control loop.
     #[serde(default)]
     pub scheduler: Scheduler,
-    /// Policies to compare, each a bare name or `{name: {settings}}`. The first is the reference of
-    /// the others. A policy that is listed again with other settings is called `<name>-2` in
+    /// Policies to compare, each a bare name, `{name: {settings}}`, or `{tuner: {file: NAME|DIR}}` for
+    /// a policy file. The first is the reference of the others. A policy that is listed again with other settings is called `<name>-2` in
     /// reports. Default: `default-scheduler` alone.
     #[serde(default = "default_policies")]
-    pub policies: Vec<Settings>,
+    pub policies: Vec<PolicyEntry>,
     /// How policies see the future.
     #[serde(default)]
     pub forecast: Forecast,
@@ -126,8 +128,8 @@ fn default_seed() -> u64 {
     1
 }
 
-fn default_policies() -> Vec<Settings> {
-    vec![Settings::from(DefaultScheduler::default())]
+fn default_policies() -> Vec<PolicyEntry> {
+    vec![Settings::from(DefaultScheduler::default()).into()]
 }
 
 /// The scheduler and the control loop.

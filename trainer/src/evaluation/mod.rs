@@ -5,9 +5,11 @@
 //!                              |                        |
 //!  policies -------------------+-- judge -- WeekScores -+--> table (statistics): rows, rival, headline
 //!                              |
-//!  settings of a rule ---------'-- search: the better third goes on to more weeks
+//!  settings of a rule ---------+-- search: the better third goes on to more weeks
+//!  two policies ---------------'-- difference: job by job
 //! ```
 
+pub mod difference;
 pub mod protocol;
 pub mod search;
 pub mod statistics;

@@ -299,7 +299,12 @@ fn too_short(world: &WorldConfig, zone: &ZoneTest) -> TrialError {
     }
 }
 
-fn run(world: &World, policy: &Deployed, stop: &AtomicBool) -> Result<Outcome, Interrupted> {
+/// A week under one policy.
+pub(super) fn run(
+    world: &World,
+    policy: &Deployed,
+    stop: &AtomicBool,
+) -> Result<Outcome, Interrupted> {
     let hooks = Hooks { stop, progress: &|_| {}, events: None, decisions: None };
     engine::run(world, policy, "", hooks).map_err(|error| match error {
         RunError::Interrupted => Interrupted,

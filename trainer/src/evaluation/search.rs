@@ -21,7 +21,7 @@ use super::protocol::{Interrupted, Trial, Watch, WeekScores};
 use crate::environment::world::uniform;
 
 /// How many times fewer candidates, and more weeks, each round has.
-const FACTOR: usize = 3;
+pub(crate) const FACTOR: usize = 3;
 
 /// Jobs that may miss their limit beside those that do by default, in parts of all jobs.
 const TOLERATED_MISSES: f64 = 0.001;
@@ -178,7 +178,7 @@ pub fn search(
             })
             .collect();
         sort(&mut tried);
-        alive = survivors(&tried);
+        alive = kept(tried.iter().map(|one| one.candidate));
         rounds.push(Round { weeks, tried });
     }
     let best = rounds.last().and_then(|round| round.tried.first()).map_or(0, |best| best.candidate);
@@ -212,7 +212,8 @@ fn candidates(rule: &Settings, space: &[Parameter], search: Search) -> Vec<Setti
     drawn
 }
 
-fn draw(range: &Range, rng: &mut impl Rng) -> Value {
+/// A number, flag or list of a range.
+pub(crate) fn draw(range: &Range, rng: &mut impl Rng) -> Value {
     let share = uniform(rng);
     let between = |low: f64, high: f64| low + share * (high - low);
     let logarithmic = |low: f64, high: f64| libm::exp(between(libm::log(low), libm::log(high)));
@@ -316,10 +317,10 @@ fn sort(tried: &mut [Tried]) {
     });
 }
 
-/// Who goes on: the best third, and the defaults.
-fn survivors(sorted: &[Tried]) -> Vec<usize> {
+/// Who of the candidates, the best first, goes on: the best third, and the first one.
+pub(crate) fn kept(sorted: impl ExactSizeIterator<Item = usize>) -> Vec<usize> {
     let count = sorted.len().div_ceil(FACTOR);
-    let mut alive: Vec<usize> = sorted[..count].iter().map(|one| one.candidate).collect();
+    let mut alive: Vec<usize> = sorted.take(count).collect();
     if !alive.contains(&0) {
         alive.push(0);
     }
@@ -374,6 +375,6 @@ mod tests {
         sort(&mut tried);
         let order: Vec<usize> = tried.iter().map(|one| one.candidate).collect();
         assert_eq!(order, [2, 3, 0, 1]);
-        assert_eq!(survivors(&tried), [2, 3, 0]);
+        assert_eq!(kept(order.into_iter()), [2, 3, 0]);
     }
 }

@@ -134,6 +134,7 @@ fn start(policy: &dyn Policy, zone: &ZoneHours, outlooks: &Outlooks, job: &Job) 
         let zones = [ZoneSignal {
             intensity: zone.value(now).and_then(GramsPerKwh::new),
             threshold: None,
+            adjustment: 0.0,
             outlook: outlooks.get(&now).cloned().map(|outlook| outlook as _),
             clock: None,
             rank: 0,

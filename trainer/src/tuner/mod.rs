@@ -18,10 +18,16 @@ mod data;
 mod export;
 mod fit;
 mod lesson;
+mod parity;
+mod search;
 mod validation;
 
 pub use config::{Algorithm, ForecastKind, Range, TrainConfig, ZoneConfig};
 pub use data::{Data, DataError};
 pub use export::{PolicyFolder, deployed, weights};
 pub use lesson::{Lesson, LessonError};
+pub use parity::{Parity, TOLERANCE, parity};
+pub use search::{
+    FoundTraining, SearchError, TrainingRound, TrainingSearch, TriedTraining, search_training,
+};
 pub use validation::{Judged, Validation};

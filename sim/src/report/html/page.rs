@@ -6,7 +6,7 @@ use plotters::prelude::RGBColor;
 
 use super::super::charts::stroke;
 use super::super::summary::{GridSource, Run, Summary};
-use super::super::text::{self, decimals, grouped};
+use super::super::text::{self, decimals, grouped, tuner_left_out};
 use super::MARK;
 use super::delays::Pods;
 use super::folder::Folder;
@@ -170,6 +170,9 @@ fn warnings(summary: &Summary) -> Vec<String> {
             warnings.push(format!(
                 "Under {policy}, {times} charges fell beyond the trace and were made at a zone's mean."
             ));
+        }
+        if let Some(what) = run.tuning.as_ref().and_then(tuner_left_out) {
+            warnings.push(format!("Tuner: {what} under {}.", run.policy));
         }
         if run.unserved_core_hours > 0.0 {
             let hours = grouped(run.unserved_core_hours, 1);

@@ -32,6 +32,8 @@ pub struct WorldConfig {
     pub action: Action,
     /// What is seen.
     pub observation: ObservationSpec,
+    /// What work that is done is credited. Default `weekBefore`.
+    pub credit: Credit,
     /// What the terms of the reward are worth.
     pub weights: Weights,
 }
@@ -48,6 +50,7 @@ impl Default for WorldConfig {
             bounds: Bounds::default(),
             action: Action::default(),
             observation: ObservationSpec::default(),
+            credit: Credit::default(),
             weights: Weights::default(),
         }
     }
@@ -104,6 +107,17 @@ impl Default for Workload {
             checkpoint_minutes: 2.0,
         }
     }
+}
+
+/// What a job's work is taken to emit without a policy, in a reward.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Credit {
+    /// What it emitted in the carbon-blind run of the same arrivals.
+    Reference,
+    /// Its energy at the mean intensity of the week before its arrival.
+    #[default]
+    WeekBefore,
 }
 
 /// What the terms of the reward are worth. Each term is a number of mean control intervals: of

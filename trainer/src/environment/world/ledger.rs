@@ -1,20 +1,24 @@
 //! What a step was worth: grams saved against the carbon-blind reference, credited as work is done.
 //!
 //! ```text
-//!  reward =  saving     (credit - emitted - undone grams) / mean grams per interval
-//!          - migration  moves                             / mean jobs per interval
-//!          - delay      core-hours x hours of waiting     / mean core-hours per interval
-//!          - undone     core-hours                        / mean core-hours per interval
+//!  reward =  saving     (credit - emitted grams)      / mean grams per interval
+//!          - migration  moves                         / mean jobs per interval
+//!          - delay      core-hours x hours of waiting / mean core-hours per interval
+//!          - undone     core-hours                    / mean core-hours per interval
 //!
-//!  credit  = for each job: what it emitted in the reference x the part of its work done in this step
+//!  credit  = for each job: what it would emit carbon-blind x the part of its work done in this step
 //! ```
 //!
 //! Work that waits earns nothing and costs nothing, so holding is not worth anything by itself:
-//! what counts is whether the work emits less when it runs than it did in the reference. Over an
-//! episode in which all work is done the terms add up to the emissions of the reference minus
-//! those of the run. Work that is undone at the end is charged as if the dirtiest step that the
-//! episode can reach held for all of it, which is never less than what the reference emitted for
-//! it; work that is running then is charged what it will emit.
+//! what counts is whether the work emits less when it runs than it would without a policy. What
+//! that is, [`Credit`] says: what the job emitted in the reference, or its energy times the mean of
+//! the zone's week before it arrived. Both are settled as a job arrives, so over an episode their
+//! sums differ by what no action changes; but the reference is known to no observation, and to
+//! whoever learns it is noise.
+//!
+//! Work that is undone at the end is charged as if the dirtiest step that the episode can reach
+//! held for all of it, which is never less than what the reference emitted for it; work that is
+//! running then is charged what it will emit.
 
 use carbon_kube_core::intensity::IntensitySeries;
 use carbon_kube_core::{Span, Time};
@@ -22,7 +26,7 @@ use carbon_kube_sim::outcome::Outcome;
 use carbon_kube_sim::stepping::{Episode, PodProgress};
 use carbon_kube_sim::world::World;
 
-use super::config::Weights;
+use super::config::{Credit, Weights};
 
 /// Accounts of an episode so far.
 #[derive(Debug)]
@@ -38,10 +42,11 @@ pub(super) struct Ledger {
     per_interval: Means,
 }
 
-/// What a job took in the reference.
+/// What a job took in the reference, and what it is credited.
 #[derive(Clone, Copy, Debug)]
 struct Job {
     grams: f64,
+    credit: f64,
     kilowatt_hours: f64,
     hours: f64,
     cores: f64,
@@ -67,12 +72,13 @@ struct Means {
 /// The terms of a step, in physical units.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Terms {
-    /// What the work that was done in this step emitted in the reference, in grams.
+    /// What the work that was done in this step is credited, in grams.
     pub credit_grams: f64,
-    /// What running jobs and moves emitted, in grams. Idle nodes emit the same in both.
+    /// What that work emitted in the reference, in grams.
+    pub reference_grams: f64,
+    /// What running jobs and moves emitted, in grams, and at the end what undone work is charged.
+    /// Idle nodes emit the same in both runs.
     pub emitted_grams: f64,
-    /// What undone work is charged at the end over what it emitted in the reference, in grams.
-    pub undone_grams: f64,
     /// Moves.
     pub migrations: u64,
     /// Core-hours of work times hours that it waited in this step.
@@ -85,7 +91,7 @@ impl Terms {
     /// Grams saved against the reference.
     #[must_use]
     pub fn saved_grams(&self) -> f64 {
-        self.credit_grams - self.emitted_grams - self.undone_grams
+        self.reference_grams - self.emitted_grams
     }
 }
 
@@ -112,16 +118,22 @@ impl RewardTerms {
 
 impl Ledger {
     /// The accounts at the start, beside the run of the reference on the same world.
-    pub(super) fn new(world: &World, reference: &Outcome) -> Self {
+    pub(super) fn new(world: &World, reference: &Outcome, credit: Credit) -> Self {
+        let series = &world.zones[0].series;
         let jobs: Vec<Job> = world
             .pods
             .iter()
             .zip(&reference.pods)
-            .map(|(pod, outcome)| Job {
-                grams: outcome.operational.get() + outcome.transfer.get(),
-                kilowatt_hours: outcome.energy.get(),
-                hours: pod.duration.hours().max(1e-9),
-                cores: pod.requests.cpu.0 as f64 / 1_000.0,
+            .map(|(pod, outcome)| {
+                let grams = outcome.operational.get() + outcome.transfer.get();
+                let usual = outcome.energy.get() * week_before(series, pod.arrival);
+                Job {
+                    grams,
+                    credit: if credit == Credit::Reference { grams } else { usual },
+                    kilowatt_hours: outcome.energy.get(),
+                    hours: pod.duration.hours().max(1e-9),
+                    cores: pod.requests.cpu.0 as f64 / 1_000.0,
+                }
             })
             .collect();
         let interval = world.scheduler.control_interval;
@@ -133,7 +145,7 @@ impl Ledger {
                 jobs: mean(|_| 1.0),
                 core_hours: mean(|job| job.cores * job.hours),
             },
-            dirtiest: dirtiest(&world.zones[0].series, world.start, world.horizon()),
+            dirtiest: dirtiest(series, world.start, world.horizon()),
             jobs,
             active: Vec::new(),
             arrived: 0,
@@ -170,7 +182,8 @@ impl Ledger {
             let job = &jobs[active.job as usize];
             let PodProgress { done, waited, is_over, .. } = episode.pod(active.job);
             let (done, waited) = (done.hours() / job.hours, waited.hours());
-            terms.credit_grams += job.grams * (done - active.done);
+            terms.credit_grams += job.credit * (done - active.done);
+            terms.reference_grams += job.grams * (done - active.done);
             terms.delay_core_hours_hours += job.cores * job.hours * (waited - active.waited);
             (active.done, active.waited) = (done, waited);
             !is_over
@@ -194,7 +207,9 @@ impl Ledger {
                 f64::INFINITY
             };
             let most = job.kilowatt_hours * left * self.dirtiest;
-            terms.undone_grams += will_emit.min(most) - job.grams * left;
+            terms.credit_grams += job.credit * left;
+            terms.reference_grams += job.grams * left;
+            terms.emitted_grams += will_emit.min(most);
         }
     }
 
@@ -202,12 +217,19 @@ impl Ledger {
     pub(super) fn reward(&self, terms: &Terms, weights: &Weights) -> RewardTerms {
         let means = &self.per_interval;
         RewardTerms {
-            saving: weights.saving * terms.saved_grams() / means.grams,
+            saving: weights.saving * (terms.credit_grams - terms.emitted_grams) / means.grams,
             migration: -weights.migration * terms.migrations as f64 / means.jobs,
             delay: -weights.delay * terms.delay_core_hours_hours / means.core_hours,
             undone: -weights.undone * terms.undone_core_hours / means.core_hours,
         }
     }
+}
+
+/// Mean intensity of the week before an instant, in g/kWh; that of the whole series where it has no
+/// such week.
+fn week_before(series: &IntensitySeries, at: Time) -> f64 {
+    let week = series.mean(at - Span::DAY * 7, at);
+    week.unwrap_or_else(|_| series.overall_mean()).get()
 }
 
 /// The greatest intensity of `[from, to)`; where the series has nothing to say its mean stands in,

@@ -35,7 +35,7 @@ use carbon_kube_sim::world::World;
 use rand_pcg::Pcg64;
 use serde::{Deserialize, Serialize};
 
-pub use config::{Cluster, Weights, Workload, WorldConfig};
+pub use config::{Cluster, Credit, Weights, Workload, WorldConfig};
 pub use draw::uniform;
 pub use ledger::{RewardTerms, Terms};
 pub use statistics::Statistics;
@@ -284,7 +284,7 @@ impl WorldEnvironment {
     fn begin(&mut self, seed: u64, options: WorldOptions) -> Vec<f32> {
         let (zone, world) = self.world(seed, &options);
         let world = Arc::new(world);
-        let ledger = Ledger::new(&world, &reference(&world));
+        let ledger = Ledger::new(&world, &reference(&world), self.config.credit);
         let policy = Arc::clone(&self.policy);
         let episode = Episode::new(world, policy);
         let is_over = episode.is_over();
@@ -314,7 +314,7 @@ impl WorldEnvironment {
     pub fn play(&self, seed: u64, options: &WorldOptions, policy: &Deployed) -> Played {
         let (zone, world) = self.world(seed, options);
         let world = Arc::new(world);
-        let mut ledger = Ledger::new(&world, &reference(&world));
+        let mut ledger = Ledger::new(&world, &reference(&world), self.config.credit);
         let mut played = Played {
             zone,
             start: world.start,

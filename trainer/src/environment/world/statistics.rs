@@ -9,6 +9,9 @@ pub struct Statistics {
     inputs: Vec<Input>,
 }
 
+/// The scale of an input that never changed in training.
+const IGNORED: f64 = 1e12;
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Input {
     sum: f64,
@@ -37,18 +40,23 @@ impl Statistics {
     }
 
     /// As [`Self::fitted`], and scaled so that each input has mean 0 and standard deviation 1 over
-    /// what was counted. An input that never changed keeps its scale.
+    /// what was counted. An input that never changed taught nothing: its scale makes 0 of whatever
+    /// it is, and its range stays as wide as it was.
     #[must_use]
     pub fn normalised(&self, spec: &ObservationSpec, margin: f64) -> ObservationSpec {
         let mut fitted = self.fitted(spec, margin);
         let count = self.count.max(1) as f64;
-        for (input, seen) in fitted.inputs.iter_mut().zip(&self.inputs) {
+        let inputs = fitted.inputs.iter_mut().zip(&spec.inputs).zip(&self.inputs);
+        for ((input, before), seen) in inputs {
             let mean = seen.sum / count;
             let spread = (seen.squares / count - mean * mean).max(0.0).sqrt();
             // Numbers are of 32 bits: less is rounding.
             if spread > 1e-5 {
                 input.center += input.scale * mean;
                 input.scale *= spread;
+            } else if self.count > 0 {
+                *input = InputSpec { mean: input.mean, scale: IGNORED, ..*before };
+                input.center = input.mean;
             }
         }
         fitted
@@ -96,5 +104,19 @@ mod tests {
         let InputSpec { mean, min, max, .. } = fitted.inputs[1];
         assert!(mean.abs() < 1e-9 && min.abs() < 1e-9 && max > 0.0, "a rate is never below 0");
         assert_eq!(fitted.check(), Ok(()));
+    }
+
+    #[test]
+    fn an_input_that_never_changed_is_taken_from_any_cluster_and_says_nothing() {
+        let mut spec = ObservationSpec::default();
+        spec.inputs.truncate(2);
+        let mut statistics = Statistics::new(2);
+        [0.0, 2.0, 4.0].iter().for_each(|&number| statistics.add(&[number, 0.0]));
+        let normalised = statistics.normalised(&spec, 0.1);
+        assert!(normalised.inputs[0].scale < 10.0);
+        let rate = normalised.inputs[1];
+        assert_eq!((rate.min, rate.max), (spec.inputs[1].min, spec.inputs[1].max));
+        assert!((0.7 - rate.center) / rate.scale < 1e-9);
+        assert_eq!(normalised.check(), Ok(()));
     }
 }

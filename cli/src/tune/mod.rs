@@ -1,4 +1,6 @@
-//! `tune`: random search with successive halving over the settings of a rule.
+//! `tune`: random search with successive halving over the settings of a rule, or of a training.
+
+mod training;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -13,6 +15,7 @@ use carbon_kube_trainer::evaluation::search::{self, Found, Search, Tried};
 use serde_json::json;
 
 use crate::args::Format;
+use crate::cpu_time;
 use crate::evaluate::args::TuneArgs;
 use crate::evaluate::zones::{Prepared, prepare};
 use crate::evaluate::{candidates, threads};
@@ -23,8 +26,6 @@ use crate::policy::source::CHECKSUMS;
 use crate::progress::Overall;
 
 pub fn run(args: &TuneArgs) -> Result<ExitCode, Failure> {
-    let (rule, from) = candidates::rule(&args.policy)?;
-    may_be_searched(&from)?;
     if let Some(out) = args.out.as_deref().filter(|out| out.symlink_metadata().is_ok()) {
         return Err(Failure::new(format!(
             "{}: there is something of that name already",
@@ -33,12 +34,22 @@ pub fn run(args: &TuneArgs) -> Result<ExitCode, Failure> {
         .of("--out")
         .hint("name another one; nothing is overwritten"));
     }
+    match (&args.policy, &args.training) {
+        (Some(policy), _) => of_rule(args, policy),
+        (None, Some(file)) => training::run(args, file),
+        (None, None) => Err(Failure::new("nothing to tune").hint("name a rule with `--policy`")),
+    }
+}
+
+fn of_rule(args: &TuneArgs, policy: &str) -> Result<ExitCode, Failure> {
+    let (rule, from) = candidates::rule(policy)?;
+    may_be_searched(&from)?;
     let prepared = prepare(&args.trial, 1)?;
     let search = Search { candidates: args.budget as usize, seed: args.trial.seed };
     let stop = stop_on_interrupt()?;
     let progress = Overall::new(search.steps(&rule, &prepared.trial) as u64, 0, args.trial.quiet);
     let watch = Watch { stop: &stop, progress: &|| progress.advance() };
-    let before = cpu_seconds();
+    let before = cpu_time::seconds();
     let found = threads(args.trial.jobs)?
         .install(|| search::search(&rule, search, &prepared.trial, &watch));
     progress.finish();
@@ -46,8 +57,8 @@ pub fn run(args: &TuneArgs) -> Result<ExitCode, Failure> {
         output::remark("interrupted before the search was over; nothing was written");
         return Ok(ExitCode::from(INTERRUPTED));
     };
-    let took = before.zip(cpu_seconds()).map(|(before, after)| after - before);
-    let (file, yaml) = policy(args, &from, &found, &prepared)?;
+    let took = before.zip(cpu_time::seconds()).map(|(before, after)| after - before);
+    let (file, yaml) = self::policy(args, policy, &from, &found, &prepared)?;
     if let Some(out) = &args.out {
         write(out, &file, &yaml)?;
     }
@@ -81,6 +92,7 @@ fn last(found: &Found) -> Option<(&Tried, &Tried)> {
 /// What was found, as a policy of its own.
 fn policy(
     args: &TuneArgs,
+    asked: &str,
     from: &Loaded,
     found: &Found,
     prepared: &Prepared,
@@ -107,7 +119,7 @@ fn policy(
             seeds: vec![args.trial.seed],
             datasets: prepared.files.clone(),
             code_version: env!("CARGO_PKG_VERSION").to_owned(),
-            command: command(args),
+            command: command(args, asked),
             validation,
         },
         kind,
@@ -125,10 +137,10 @@ fn settings(rule: &Settings) -> serde_json::Map<String, serde_json::Value> {
 }
 
 /// The command that makes it again, with the names of the files alone: folders differ.
-fn command(args: &TuneArgs) -> String {
+fn command(args: &TuneArgs, policy: &str) -> String {
     let mut command = format!(
         "carbon-kube tune --policy {} --budget {} --seed {}",
-        base_name(Path::new(&args.policy)),
+        base_name(Path::new(policy)),
         args.budget,
         args.trial.seed
     );
@@ -228,14 +240,4 @@ fn json(found: &Found, took: Option<f64>, notes: &[String]) -> String {
         "notes": notes,
     });
     format!("{json:#}\n")
-}
-
-/// CPU time of this process so far; `None` where the system doesn't tell it in `/proc`.
-fn cpu_seconds() -> Option<f64> {
-    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    // The name of the program may hold blanks and is in brackets. After it: fields 3 and on, of
-    // which 14 and 15 are user and system time in ticks of 10 ms.
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    let ticks = |field: usize| fields.get(field - 3)?.parse::<f64>().ok();
-    Some((ticks(14)? + ticks(15)?) / 100.0)
 }
