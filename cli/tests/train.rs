@@ -42,6 +42,7 @@ fn a_training_gives_a_policy_that_is_verified_and_runs() {
     assert_eq!(summary, workplace.json("mine/summary.json"));
     let names = workplace.names("mine");
     let expected = [
+        "cost.json",
         "learning-curve.svg",
         "policy",
         "seed-1",
@@ -53,12 +54,16 @@ fn a_training_gives_a_policy_that_is_verified_and_runs() {
     assert_eq!(names, expected);
     let expected = ["best", "checkpoints", "metrics.csv", "metrics.jsonl", "tensorboard"];
     assert_eq!(workplace.names("mine/seed-2"), expected);
-    let expected = ["SHA256SUMS", "actor.safetensors", "policy.yaml"];
+    let expected = ["SHA256SUMS", "actor.safetensors", "cost.json", "policy.yaml"];
     assert_eq!(workplace.names("mine/policy"), expected);
+    let part = workplace.json("mine/policy/cost.json")["cpuSeconds"].as_f64().unwrap();
+    let whole = workplace.json("mine/cost.json")["cpuSeconds"].as_f64().unwrap();
+    assert!(whole > 0.0 && (part * 2.0 - whole).abs() < 1e-6, "{part} of {whole}");
     // Two checkpoints are kept, beside the weights of the best policy.
     assert_eq!(workplace.names("mine/seed-1/checkpoints").len(), 3);
     let ended = workplace.run("policy verify mine/policy mine/seed-1/best");
     assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert!(ended.out.contains("answers as candle does: 10000 observations"), "{}", ended.out);
     let ended = workplace.run("sim run tiny.yaml --policy mine/policy --quiet --out run");
     assert_eq!(ended.code, Some(0), "{}", ended.err);
 
@@ -69,6 +74,15 @@ fn a_training_gives_a_policy_that_is_verified_and_runs() {
     let saving = of_best.unwrap()["savingPercent"].as_f64().unwrap();
     let log = workplace.read(&format!("mine/seed-{best}/metrics.csv"));
     assert!(log.contains(&format!("\n{step},saving_percent,{saving}\n")), "{log}");
+
+    // Who judges again gets that very number, of every seed.
+    let ended = workplace.run("evaluate --training mine --policy plan --format json");
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    let rows: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+    let rows = rows["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 4, "the rule, two seeds, plan");
+    assert_eq!(rows[best as usize]["savingPercent"], saving);
+    assert_eq!(rows[best as usize]["loggedPercent"], saving);
 
     // The number of threads changes nothing.
     let ended = workplace.run("train train.yaml --out again --quiet -j 1");
@@ -200,6 +214,78 @@ fn a_training_can_be_made_longer_and_describes_its_settings() {
     let ended = workplace.run("train --schema");
     let schema: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
     assert!(schema["properties"]["validationEpisodes"]["description"].is_string());
+}
+
+#[test]
+fn another_number_than_the_logged_one_is_told() {
+    let workplace = workplace(SETTINGS);
+    assert_eq!(workplace.run("train train.yaml --seeds 1 --out x --quiet").code, Some(0));
+    let settings = workplace.read("x/train.yaml");
+    workplace.write("x/train.yaml", &settings.replace("jobsPerDay: 40", "jobsPerDay: 30"));
+    let ended = workplace.run("evaluate --training x");
+    assert_eq!(ended.code, Some(1), "{}", ended.out);
+    assert!(ended.err.contains("seed 1: the training logged another number"), "{}", ended.err);
+    let ended = workplace.run("evaluate --training nowhere");
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.err.contains("no training in this folder"), "{}", ended.err);
+}
+
+#[test]
+fn a_tuner_of_a_scenario_is_found_beside_it_and_its_silence_is_counted() {
+    let workplace = workplace(SETTINGS);
+    assert_eq!(workplace.run("train train.yaml --seeds 1 --out x --quiet").code, Some(0));
+    let scenario = workplace.read("tiny.yaml");
+    let with = scenario.replace(
+        "[default-scheduler, percentile]",
+        "[default-scheduler, {tuner: {file: x/policy}}]",
+    );
+    workplace.write("tuned.yaml", &with);
+    let ended = workplace.run("sim run tuned.yaml --quiet --out run --format json");
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    let run = &workplace.json("run/summary.json")["runs"][1];
+    assert_eq!(run["policy"], "small");
+    assert!(run["tuning"]["asked"].as_u64().unwrap() > 0, "{run}");
+    let effective = workplace.read("run/scenario.effective.yaml");
+    assert!(effective.contains("/x/policy"), "{effective}");
+    workplace.write("lost.yaml", &with.replace("x/policy", "y/policy"));
+    let ended = workplace.run("sim run lost.yaml --quiet --out lost");
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.err.contains("y/policy"), "{}", ended.err);
+}
+
+#[test]
+fn settings_of_a_training_are_searched() {
+    let workplace = workplace(SETTINGS);
+    let ended = workplace.run("tune --training train.yaml --budget 4 --out best.yaml --quiet");
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert!(ended.out.contains("4 trainings of 200 steps"), "{}", ended.out);
+    assert!(ended.out.contains("as they were"), "{}", ended.out);
+    assert_eq!(workplace.run("train best.yaml --steps 200 --seeds 1 --out y").code, Some(0));
+    let ended = workplace.run("tune --training train.yaml --policy plan");
+    assert_eq!(ended.code, Some(2), "one of them");
+}
+
+#[test]
+fn two_policies_are_held_against_each_other_job_by_job() {
+    let workplace = Workplace::new();
+    let ended = workplace.run("policy diff percentile-v1 percentile-v1 --quiet");
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert!(ended.out.contains("decide alike"), "{}", ended.out);
+    let words = "policy diff percentile-v1 plan --quiet --format json --top 3 --forecast noisy";
+    let ended = workplace.run(words);
+    assert_eq!(ended.code, Some(1), "{}", ended.err);
+    let found: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+    let jobs = found["jobs"].as_array().unwrap();
+    assert_eq!(jobs.len(), 3);
+    let gap = |job: &serde_json::Value| {
+        (job["first"]["grams"].as_f64().unwrap() - job["second"]["grams"].as_f64().unwrap()).abs()
+    };
+    assert!(gap(&jobs[0]) >= gap(&jobs[2]) && gap(&jobs[2]) > 0.0);
+    for zone in found["zones"].as_array().unwrap() {
+        let count = |name: &str| zone[name].as_u64().unwrap();
+        assert!(count("earlier") + count("later") <= count("different"));
+        assert!(count("different") <= count("jobs"));
+    }
 }
 
 #[test]

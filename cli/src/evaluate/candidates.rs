@@ -1,13 +1,15 @@
 //! The policies of a table, from what was typed.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use carbon_kube_policies::file::{Loaded, Provenance};
+use carbon_kube_policies::file::Loaded;
 use carbon_kube_policies::{Settings, library};
 use carbon_kube_trainer::evaluation::table::{Candidate, Training};
 
 use crate::failure::Failure;
 use crate::policy::source;
+use crate::train::cost::Cost;
 
 /// The baselines of the protocol.
 const BASELINES: [&str; 10] = [
@@ -46,7 +48,7 @@ pub fn candidates(
             continue;
         }
         notes.extend(loaded.iter().find_map(|policy| leak(policy, &name, files)));
-        let training = training(loaded.iter().map(|policy| &policy.file.provenance));
+        let training = training(text);
         candidates.push(Candidate { name: free(&candidates, name), runs, training });
     }
     Ok((candidates, notes))
@@ -75,15 +77,16 @@ fn leak(policy: &Loaded, name: &str, files: &BTreeMap<String, String>) -> Option
     (!seen.is_empty()).then(|| format!("LEAK: {name} was made with {}", seen.join(", ")))
 }
 
-/// What all runs together took; `None` where no file says it.
-fn training<'a>(runs: impl Iterator<Item = &'a Provenance> + Clone) -> Option<Training> {
-    let sum = |key: &str| {
-        let known: Vec<f64> =
-            runs.clone().filter_map(|run| run.validation.get(key).copied()).collect();
-        (!known.is_empty()).then(|| known.iter().sum())
-    };
-    let (cpu_seconds, grams) = (sum("trainingCpuSeconds"), sum("trainingGramsCo2e"));
-    (cpu_seconds.is_some() || grams.is_some()).then_some(Training { cpu_seconds, grams })
+/// What the trainings of all folders together took; `None` where no folder says it.
+fn training(text: &str) -> Option<Training> {
+    let folders = text.split_once('=').map_or(text, |(_, folders)| folders);
+    let known: Vec<Cost> =
+        folders.split(',').filter_map(|folder| Cost::read(Path::new(folder))).collect();
+    let sum = |of: fn(&Cost) -> f64| Some(known.iter().map(of).sum());
+    (!known.is_empty()).then(|| Training {
+        cpu_seconds: sum(|cost| cost.cpu_seconds),
+        grams: sum(|cost| cost.grams_co2e),
+    })
 }
 
 /// A name that no other row has.

@@ -2,7 +2,7 @@
 
 pub mod args;
 mod bars;
-mod cost;
+pub mod cost;
 pub mod plan;
 pub mod seed;
 mod summary;
@@ -33,7 +33,7 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
     let Plan { lesson, folder } = plan::plan(args)?;
     let stop = stop_on_interrupt()?;
     let ended = all(&lesson, &folder, args, &stop)?;
-    let cost = Cost::settle(&folder)
+    let cost = Cost::settle(&folder, &lesson)
         .map_err(|error| Failure::new(format!("{}: can't write: {error}", folder.display())))?;
     let mut learned = Vec::new();
     let mut saved = Vec::new();
@@ -94,7 +94,7 @@ fn report(
 ) -> Result<(), Failure> {
     let validation = lesson.validation().map_err(seed::lesson_failure)?;
     let rule = validation.rule();
-    let json = format!("{:#}\n", summary::json(lesson, learned, rule, cost));
+    let json = format!("{:#}\n", summary::json(lesson, learned, rule));
     let write = |name: &str, text: &str| {
         let path = folder.join(name);
         fs::write(&path, text)
@@ -108,12 +108,11 @@ fn report(
     drawn("learning-curve.svg", summary::learning_curve(lesson, learned, rule))?;
     let best = summary::best(learned);
     for seed in learned {
-        let policy =
-            seed.policy(lesson, rule, cost, learned.len()).map_err(seed::lesson_failure)?;
+        let policy = seed.policy(lesson, rule).map_err(seed::lesson_failure)?;
         let mut targets = vec![folder.join(format!("seed-{}", seed.seed)).join("best")];
         targets.extend(best.filter(|best| best.seed == seed.seed).map(|_| folder.join("policy")));
         for target in targets {
-            seed::write_folder(&target, &policy).map_err(|error| {
+            seed::write_folder(&target, &policy, cost.part(learned.len())).map_err(|error| {
                 Failure::new(format!("{}: can't write: {error}", target.display()))
             })?;
         }

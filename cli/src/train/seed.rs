@@ -13,7 +13,7 @@ use carbon_kube_trainer::tuner::{Judged, Lesson, LessonError, PolicyFolder, Vali
 use indicatif::ProgressBar;
 
 use super::bars::Bars;
-use super::cost::Cost;
+use super::cost::{self, Cost};
 use crate::failure::Failure;
 
 /// Steps between two records of an agent's metrics.
@@ -120,21 +120,10 @@ fn best(lesson: &Lesson, store: &Store) -> Result<(Judged, Vec<u8>), LessonError
 }
 
 impl Learned {
-    /// Its policy, with an equal part of what `seeds` of them took together.
-    pub fn policy(
-        &self,
-        lesson: &Lesson,
-        rule: &Judged,
-        cost: Cost,
-        seeds: usize,
-    ) -> Result<PolicyFolder, LessonError> {
-        let part = |whole: f64| whole / seeds.max(1) as f64;
-        let cost = [
-            ("trainingCpuSeconds", part(cost.cpu_seconds)),
-            ("trainingGramsCo2e", part(cost.grams(lesson))),
-        ];
+    /// Its policy.
+    pub fn policy(&self, lesson: &Lesson, rule: &Judged) -> Result<PolicyFolder, LessonError> {
         let command = "carbon-kube train train.yaml";
-        lesson.policy(self.actor.clone(), self.seed, &self.judged, rule, &cost, command)
+        lesson.policy(self.actor.clone(), self.seed, &self.judged, rule, command)
     }
 }
 
@@ -150,7 +139,7 @@ fn curve(folder: &Path) -> io::Result<Vec<(u64, f64)>> {
 }
 
 /// Writes a policy folder in the place of the one before: whole, or not at all.
-pub fn write_folder(target: &Path, policy: &PolicyFolder) -> io::Result<()> {
+pub fn write_folder(target: &Path, policy: &PolicyFolder, cost: Cost) -> io::Result<()> {
     let parent = target.parent().unwrap_or(Path::new("."));
     let staging = tempfile::Builder::new().prefix(".policy-").tempdir_in(parent)?;
     let new = staging.path().join("new");
@@ -158,6 +147,7 @@ pub fn write_folder(target: &Path, policy: &PolicyFolder) -> io::Result<()> {
     for (name, bytes) in policy.files() {
         fs::write(new.join(name), bytes)?;
     }
+    fs::write(new.join(cost::FILE), cost.json())?;
     let old = staging.path().join("old");
     if target.exists() {
         fs::rename(target, &old)?;

@@ -7,7 +7,6 @@ use carbon_kube_trainer::tuner::{Judged, Lesson};
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Value, json};
 
-use super::cost::Cost;
 use super::seed::Learned;
 
 /// The best by validation: the one with the greatest mean return, the first of equals.
@@ -21,7 +20,7 @@ fn mean(learned: &Learned) -> f64 {
 }
 
 /// Everything, for programs.
-pub fn json(lesson: &Lesson, learned: &[Learned], rule: &Judged, cost: Cost) -> Value {
+pub fn json(lesson: &Lesson, learned: &[Learned], rule: &Judged) -> Value {
     let zones: Vec<String> = lesson
         .data()
         .validation
@@ -60,7 +59,6 @@ pub fn json(lesson: &Lesson, learned: &[Learned], rule: &Judged, cost: Cost) -> 
         "validationEpisodes": rule.episodes.len(),
         "seeds": learned.iter().map(seed).collect::<Vec<_>>(),
         "best": best(learned).map(|best| best.seed),
-        "cost": { "cpuSeconds": cost.cpu_seconds, "gramsCo2e": cost.grams(lesson) },
         "data": lesson.data().sha256,
     })
 }

@@ -170,11 +170,13 @@ impl<'w> Control<'w> {
         let bounds = policy.bounds();
         let interval = control::interval(policy, now);
         for (zone, (gauge, signal)) in self.gauges.iter_mut().zip(&mut self.zones).enumerate() {
-            let stays = interval.is_some() && gauge.adjusted == interval;
-            let answer = gauge.observation.map_or(0.0, |seen| match stays {
-                true => gauge.adjustment,
-                false => adjust(&mut self.tuning, zone, &seen),
-            });
+            let is_seen = gauge.observation.is_some();
+            if is_seen && interval.is_some() && gauge.adjusted == interval {
+                // The tuner's interval is not over: its threshold stays, as in a cluster.
+                continue;
+            }
+            let answer =
+                gauge.observation.map_or(0.0, |seen| adjust(&mut self.tuning, zone, &seen));
             gauge.adjusted = gauge.observation.and(interval);
             gauge.adjustment = control::adjustment(answer);
             signal.threshold =

@@ -203,7 +203,7 @@ impl Lesson {
         Ok(validation.play(&policy))
     }
 
-    /// Weights as a policy folder, with what they came to and what they took.
+    /// Weights as a policy folder, with what they came to.
     ///
     /// # Errors
     ///
@@ -214,7 +214,6 @@ impl Lesson {
         seed: u64,
         judged: &Judged,
         rule: &Judged,
-        cost: &[(&str, f64)],
         command: &str,
     ) -> Result<PolicyFolder, LessonError> {
         let returns = judged.returns();
@@ -231,11 +230,7 @@ impl Lesson {
             datasets: self.data.sha256.clone(),
             code_version: env!("CARGO_PKG_VERSION").to_owned(),
             command: command.to_owned(),
-            validation: validation
-                .iter()
-                .chain(cost)
-                .map(|&(name, value)| (name.to_owned(), value))
-                .collect(),
+            validation: validation.map(|(name, value)| (name.to_owned(), value)).into(),
             ..Provenance::default()
         };
         Ok(PolicyFolder::new(&self.config, &self.world, actor, provenance)?)
