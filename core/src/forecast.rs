@@ -151,6 +151,31 @@ pub struct Issue {
     pub end: Option<Time>,
 }
 
+/// How far ahead a published forecast reaches: four days, as those of the grids' operators do.
+const PUBLISHED_HORIZON: Span = Span::from_millis(96 * 3_600_000);
+
+impl Issue {
+    /// An outlook as a cluster gets it: means of the rest of the hour of `known` and of the full hours
+    /// after it, for four days or as far as anything is expected. `None` where nothing is.
+    #[must_use]
+    pub fn published(outlook: &(impl Outlook + ?Sized), known: Time) -> Option<Self> {
+        let mut points = Vec::new();
+        let mut start = known;
+        loop {
+            let end = start.floor(Span::HOUR) + Span::HOUR;
+            if end > known + PUBLISHED_HORIZON {
+                break;
+            }
+            let Some(area) = outlook.integral_hours(start, end) else {
+                break;
+            };
+            points.push((start, area / (end - start).hours()));
+            start = end;
+        }
+        (start > known).then_some(Self { points, end: Some(start) })
+    }
+}
+
 /// An expected value per step; unlike an intensity it may be below zero, as truth plus an
 /// independent error can be.
 #[derive(Clone, Debug, PartialEq)]
@@ -422,6 +447,34 @@ mod tests {
 
     fn hour(h: i64) -> Time {
         Time::from_millis(0) + Span::HOUR * h
+    }
+
+    /// Expects as many g/kWh as hours have passed, up to hour 200.
+    struct Ramp;
+
+    impl Outlook for Ramp {
+        fn integral_hours(&self, from: Time, to: Time) -> Option<f64> {
+            let area = |at: Time| (at - Time::from_millis(0)).hours().powi(2) / 2.0;
+            (to <= hour(200)).then(|| area(to) - area(from))
+        }
+    }
+
+    #[test]
+    fn a_published_forecast_has_the_means_of_full_hours_for_four_days() {
+        let half_past_ten = hour(10) + Span::MINUTE * 30;
+        let issue = Issue::published(&Ramp, half_past_ten).unwrap();
+        // The rest of the tenth hour, then 95 hours: the 96th would end after hour 106.5.
+        assert_eq!(issue.points[..2], [(half_past_ten, 10.75), (hour(11), 11.5)]);
+        assert_eq!((issue.points.len(), issue.end), (96, Some(hour(106))));
+        assert_eq!(Issue::published(&Ramp, hour(11)).unwrap().end, Some(hour(107)));
+    }
+
+    #[test]
+    fn a_published_forecast_ends_where_nothing_is_expected() {
+        assert_eq!(Issue::published(&Ramp, hour(198)).unwrap().points.len(), 2);
+        let late = hour(199) + Span::MINUTE * 30;
+        assert_eq!(Issue::published(&Ramp, late).unwrap().points, [(late, 199.75)]);
+        assert_eq!(Issue::published(&Ramp, hour(200)), None);
     }
 
     fn expected(model: &ForecastModel, series: &IntensitySeries, now: i64, at: i64) -> Option<f64> {

@@ -11,6 +11,7 @@
 //! functions directly, the extender over HTTP: that is why what you simulate is what you deploy.
 
 pub mod baselines;
+pub mod control;
 pub mod cycle;
 pub mod decision;
 pub mod deployed;

@@ -44,7 +44,7 @@ pub const WEIGHTS: &str = "forecast.safetensors";
 pub const CONFIG_MAP: &str = "carbon-kube-forecast";
 
 /// The annotation with the checksum of the description.
-const SHA256_ANNOTATION: &str = "carbon-kube.io/forecast-sha256";
+pub const SHA256_ANNOTATION: &str = "carbon-kube.io/forecast-sha256";
 
 /// `forecast.yaml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -7,7 +7,8 @@ use std::sync::{Arc, OnceLock};
 use carbon_kube_core::forecast::{History, Issue, Outlook, View};
 use carbon_kube_core::zone::Clock;
 use carbon_kube_core::{GramsPerKwh, Span, Time, seed};
-use carbon_kube_policies::observation::{ForecastSummary, MAX_ADJUSTMENT, ZoneScale};
+use carbon_kube_policies::control::{self, Grid, Workload};
+use carbon_kube_policies::observation::{ForecastSummary, ZoneScale};
 use carbon_kube_policies::plans::Plans;
 use carbon_kube_policies::tuner::Fallback;
 use carbon_kube_policies::{Adjustment, Holding, Observation, Policy, Signal, ZoneSignal};
@@ -18,9 +19,6 @@ use crate::world::World;
 
 /// How far ahead the noise of a forecast is drawn.
 const FORECAST_HORIZON: Span = Span::from_millis(7 * 86_400_000);
-
-/// How far ahead a published forecast reaches: four days, as those of the grids' operators do.
-const PUBLISHED_HORIZON: Span = Span::from_millis(96 * 3_600_000);
 
 /// What the control loop knows between two looks at the grid.
 pub(super) struct Control<'w> {
@@ -134,7 +132,7 @@ impl<'w> Control<'w> {
             let outlook: Option<Arc<dyn Outlook + Send + Sync>> = match settings.holding {
                 Holding::Gate => Some(Arc::new(view)),
                 Holding::Filter { .. } => {
-                    let issue = published(&view, known);
+                    let issue = Issue::published(&view, known);
                     self.issues[position].clone_from(&issue);
                     issue.map(|issue| Arc::new(issue) as _)
                 }
@@ -149,7 +147,10 @@ impl<'w> Control<'w> {
                     let forecast =
                         outlook.map_or_else(Default::default, |o| ForecastSummary::of(o, known));
                     let scale = gauge.scale(&history);
-                    Some(gauge.observe(intensity, base, scale, forecast, now))
+                    let grid = Grid { intensity, base, scale, forecast };
+                    let workload = gauge.workload(now);
+                    let previous = gauge.adjustment;
+                    Some(control::observe(grid, workload, &gauge.clock, previous, now))
                 }
                 _ => None,
             };
@@ -165,13 +166,11 @@ impl<'w> Control<'w> {
     ) {
         let bounds = policy.bounds();
         for (zone, (gauge, signal)) in self.gauges.iter_mut().zip(&mut self.zones).enumerate() {
-            let adjustment = gauge.observation.map_or(0.0, |seen| {
-                adjust(&mut self.tuning, zone, &seen).clamp(-MAX_ADJUSTMENT, MAX_ADJUSTMENT)
-            });
-            gauge.adjustment = if adjustment.is_nan() { 0.0 } else { adjustment };
-            signal.threshold = gauge
-                .base
-                .map(|base| bounds.clamp(GramsPerKwh::saturating(base.get() + gauge.adjustment)));
+            let answer =
+                gauge.observation.map_or(0.0, |seen| adjust(&mut self.tuning, zone, &seen));
+            gauge.adjustment = control::adjustment(answer);
+            signal.threshold =
+                gauge.base.map(|base| control::threshold(base, gauge.adjustment, bounds));
         }
     }
 }
@@ -221,25 +220,6 @@ fn unknown<'w>(world: &'w World, zone: usize) -> ZoneSignal<'w> {
     }
 }
 
-/// The outlook as a cluster gets it: means of the rest of this hour and of the full hours after
-/// it, as far as there are any. `None` where there are none.
-fn published(view: &impl Outlook, known: Time) -> Option<Issue> {
-    let mut points = Vec::new();
-    let mut start = known;
-    loop {
-        let end = start.floor(Span::HOUR) + Span::HOUR;
-        if end > known + PUBLISHED_HORIZON {
-            break;
-        }
-        let Some(area) = view.integral_hours(start, end) else {
-            break;
-        };
-        points.push((start, area / (end - start).hours()));
-        start = end;
-    }
-    (start > known).then_some(Issue { points, end: Some(start) })
-}
-
 /// Tells the seed of forecast errors from other uses of the same numbers.
 const FORECAST_STREAM: u64 = 0x666f_7265;
 
@@ -278,30 +258,15 @@ impl Gauge {
         }
     }
 
-    /// What a tuner sees of the zone.
-    fn observe(
-        &mut self,
-        intensity: GramsPerKwh,
-        base: GramsPerKwh,
-        scale: Option<ZoneScale>,
-        forecast: ForecastSummary,
-        now: Time,
-    ) -> Observation {
+    /// What a tuner sees of the zone's pods and nodes.
+    fn workload(&mut self, now: Time) -> Workload {
         while self.moves.front().is_some_and(|&at| now - at > Span::HOUR) {
             self.moves.pop_front();
         }
-        let local = now.local(&self.clock);
         let rate = |part: f64, of: f64| if of > 0.0 { part / of } else { 0.0 };
-        Observation {
-            intensity,
-            base,
-            scale,
+        Workload {
             migration_rate: Some(self.moves.len() as f64 / self.migratable.max(1) as f64),
             power_ratio: Some(rate(self.watts, self.full_watts)),
-            local_hour: f64::from(local.hour()) + f64::from(local.minute()) / 60.0,
-            weekday: local.weekday().to_monday_zero_offset() as u8,
-            previous_adjustment: self.adjustment,
-            forecast,
             held_hours: self.held.map(|(core_hours, _)| rate(core_hours, self.cores)),
             slack: self.held.map(|(_, slack)| slack),
         }
@@ -398,40 +363,5 @@ impl TuningCounts {
             None => {}
         }
         adjustment.grams_per_kwh
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Expects as many g/kWh as hours have passed, up to hour 200.
-    struct Ramp;
-
-    impl Outlook for Ramp {
-        fn integral_hours(&self, from: Time, to: Time) -> Option<f64> {
-            let area = |at: Time| (at - Time::from_millis(0)).hours().powi(2) / 2.0;
-            (to <= hour(200.0)).then(|| area(to) - area(from))
-        }
-    }
-
-    fn hour(h: f64) -> Time {
-        Time::from_millis(0) + Span::from_hours(h)
-    }
-
-    #[test]
-    fn a_published_forecast_has_the_means_of_full_hours_for_four_days() {
-        let issue = published(&Ramp, hour(10.5)).unwrap();
-        // The rest of the tenth hour, then 95 hours: the 96th would end after hour 106.5.
-        assert_eq!(issue.points[..2], [(hour(10.5), 10.75), (hour(11.0), 11.5)]);
-        assert_eq!((issue.points.len(), issue.end), (96, Some(hour(106.0))));
-        assert_eq!(published(&Ramp, hour(11.0)).unwrap().end, Some(hour(107.0)));
-    }
-
-    #[test]
-    fn a_published_forecast_ends_where_nothing_is_expected() {
-        assert_eq!(published(&Ramp, hour(198.0)).unwrap().points.len(), 2);
-        assert_eq!(published(&Ramp, hour(199.5)).unwrap().points, [(hour(199.5), 199.75)]);
-        assert_eq!(published(&Ramp, hour(200.0)), None);
     }
 }
