@@ -13,13 +13,26 @@
 //! towards what the zone is like at that hour, and in the end the typical year of `core` speaks.
 //! Each answer says which of these it is. Average and marginal intensity are never mixed.
 
+mod answer;
+pub mod chain;
+pub mod clock;
 pub mod config;
+pub mod electricity_maps;
 pub mod error;
+pub mod fallback;
+pub mod guard;
+pub mod plausibility;
 pub mod provider;
 pub mod reading;
 pub mod secret;
+pub mod sources;
 mod span_text;
+pub mod transport;
 
+pub use answer::Values;
+pub use chain::{Answer, Chain};
+pub use clock::Clock;
 pub use error::{ErrorKind, ProviderError};
+pub use guard::{Context, Observer};
 pub use provider::{Circuit, Health, Pending, Provider, ZoneHealth};
 pub use reading::{Point, Reading, Source};

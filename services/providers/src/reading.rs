@@ -6,6 +6,8 @@ use carbon_kube_core::intensity::Signal;
 use carbon_kube_core::{GramsPerKwh, Span, Time, Zone};
 use serde::{Deserialize, Serialize};
 
+use crate::error::ProviderError;
+
 /// Who says so: the word that goes into documents and metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -80,6 +82,23 @@ impl Point {
 }
 
 impl Reading {
+    /// Adds what comes later, such as the next part of a long range.
+    ///
+    /// # Errors
+    ///
+    /// [`ProviderError::Malformed`] where the part counts with other factors.
+    pub fn append(&mut self, later: Reading) -> Result<(), ProviderError> {
+        if later.factor_set != self.factor_set || later.signal != self.signal {
+            let problem = "the factors change within the range".to_owned();
+            return Err(ProviderError::Malformed(problem));
+        }
+        let last = self.points.last().map(|point| point.start);
+        let new = later.points.into_iter().filter(|point| Some(point.start) > last);
+        self.points.extend(new);
+        self.updated_at = later.updated_at;
+        Ok(())
+    }
+
     /// The newest point.
     #[must_use]
     pub fn last(&self) -> Option<&Point> {
