@@ -263,7 +263,9 @@ impl Campaign {
         let jitter = self.settings.retry_period.mul_f64(random as f64 / 5_000.0);
         let pause = self.settings.retry_period + jitter;
         match *self.standing.borrow() {
-            Standing::Leader { until } => pause.min(until.saturating_duration_since(Instant::now())),
+            Standing::Leader { until } => {
+                pause.min(until.saturating_duration_since(Instant::now()))
+            }
             _ => pause,
         }
     }

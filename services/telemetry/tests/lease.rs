@@ -143,8 +143,7 @@ async fn of_many_one_leads_and_stays() {
     let leader = replicas.iter().position(leads).unwrap();
     for _ in 0..3_600 {
         sleep(Duration::from_secs(1)).await;
-        let leaders: Vec<usize> =
-            (0..replicas.len()).filter(|&i| leads(&replicas[i])).collect();
+        let leaders: Vec<usize> = (0..replicas.len()).filter(|&i| leads(&replicas[i])).collect();
         assert_eq!(leaders, [leader]);
     }
     assert_eq!(server.holder(), format!("replica-{leader}"));
