@@ -54,7 +54,8 @@ pub fn entry(reading: &Reading, expected: Option<&Expected>, now: Time) -> Optio
 }
 
 /// The newest point that has begun.
-fn current(reading: &Reading, now: Time) -> Option<&Point> {
+#[must_use]
+pub fn current(reading: &Reading, now: Time) -> Option<&Point> {
     reading.points.iter().rev().find(|point| point.start <= now)
 }
 

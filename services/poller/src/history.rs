@@ -55,6 +55,20 @@ impl Scale {
             factor_set: reading.factor_set.clone(),
         }
     }
+
+    /// The label of a series on this scale.
+    pub(crate) fn label(&self) -> Label {
+        Label {
+            zone: self.zone.clone(),
+            area: self.zone.to_string(),
+            signal: self.signal,
+            // Only the factor set says which; nothing here compares by scope.
+            scope: Scope::Direct,
+            factor_set: self.factor_set.clone(),
+            provenance: Provenance::Measured,
+            source: "history".to_owned(),
+        }
+    }
 }
 
 /// A value of the past.
@@ -134,7 +148,7 @@ impl History {
         let known = &self.series.get(scale)?.known;
         let (start, step, values) = Grid::of(known)?.fill(known);
         let values = values.into_iter().map(|known| known.map(|known| known.value.get()));
-        IntensitySeries::new(label(scale), start, step, values).ok()
+        IntensitySeries::new(scale.label(), start, step, values).ok()
     }
 
     /// The last instant of which something is known, where `now` is not known yet: a grid's value is
@@ -275,19 +289,6 @@ impl Grid {
             }
         }
         (self.start, self.step, values)
-    }
-}
-
-fn label(scale: &Scale) -> Label {
-    Label {
-        zone: scale.zone.clone(),
-        area: scale.zone.to_string(),
-        signal: scale.signal,
-        // Only the factor set says which; nothing here compares by scope.
-        scope: Scope::Direct,
-        factor_set: scale.factor_set.clone(),
-        provenance: Provenance::Measured,
-        source: "history".to_owned(),
     }
 }
 

@@ -59,10 +59,12 @@ pub struct Poller {
     metrics: Metrics,
 }
 
-/// What is known of a zone's past, and expected of it.
+/// What is known of a zone's past.
 struct Past {
     series: IntensitySeries,
     until: Time,
+    /// Whether it is more than the value of now, which nobody can expect anything from.
+    is_observed: bool,
 }
 
 impl Poller {
@@ -173,12 +175,22 @@ impl Poller {
         Documents { intensity, history, threshold, exported }
     }
 
+    /// The observed past on the reading's scale; where there is none, the reading alone: a rule with a
+    /// fixed threshold needs no more.
     fn past(&self, reading: &Reading, now: Time) -> Option<Past> {
         let scale = Scale::of(reading);
-        Some(Past {
-            series: self.history.series(&scale)?,
-            until: self.history.known_at(&scale, now)?,
-        })
+        let observed = || {
+            let (series, until) =
+                (self.history.series(&scale)?, self.history.known_at(&scale, now)?);
+            Some(Past { series, until, is_observed: true })
+        };
+        let alone = || {
+            let point = document::current(reading, now)?;
+            let value = [Some(point.value.get())];
+            let series = IntensitySeries::new(scale.label(), point.start, point.span, value).ok()?;
+            Some(Past { series, until: point.start, is_observed: false })
+        };
+        observed().or_else(alone)
     }
 
     /// The model's forecast, else the source's own.
@@ -190,7 +202,7 @@ impl Poller {
         now: Time,
     ) -> Option<Expected> {
         let modelled = || {
-            let past = past?;
+            let past = past.filter(|past| past.is_observed)?;
             document::modelled(self.model.current()?, zone, &past.series, past.until)
         };
         let comparable = |ahead: &&Reading| Scale::of(ahead) == Scale::of(&answer.present);

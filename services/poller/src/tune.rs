@@ -30,7 +30,7 @@ use crate::config::Tune;
 pub struct Look<'a> {
     /// The entry of `intensity.json`.
     pub entry: &'a ZoneIntensity,
-    /// Its past, on the scale of the entry; `None` where nobody has observed any.
+    /// Its past, on the scale of the entry; `None` where not even that of now is known.
     pub past: Option<Known<'a>>,
     /// What is expected from now on.
     pub outlook: Option<&'a Issue>,
