@@ -167,7 +167,9 @@ impl Nws {
             Farm::Sun => weather.cover.is_none(),
         };
         if lacking {
-            let grid = self.grid(zone, site).await?;
+            // Of two failures the first one is the cause: a breaker may have opened between them.
+            let grid =
+                self.grid(zone, site).await.map_err(|later| observed.err().unwrap_or(later))?;
             weather.wind = weather.wind.or(weather::at(&grid.wind, now));
             weather.cover = weather.cover.or(weather::at(&grid.cover, now));
         }

@@ -11,9 +11,9 @@ use crate::stand::{Stand, zone_of};
 
 /// How each provider takes an answer.
 async fn check(what: &str, template: ResponseTemplate, expected: ErrorKind) {
+    let stand = Stand::new().await;
+    stand.answers(template).await;
     for name in ProviderName::ALL {
-        let stand = Stand::new().await;
-        stand.answers(template.clone()).await;
         let provider = stand.guarded(name, "{retries: 0, refresh: 0s, timeout: 2s}");
         let error = provider.latest(&zone_of(name)).await.unwrap_err();
         assert_eq!(error.kind(), expected, "{what} from {}: {error}", name.as_str());
