@@ -252,8 +252,9 @@ pub struct GuardConfig {
     #[serde(with = "span_text")]
     #[schemars(with = "String")]
     pub open: Span,
-    /// The longest that a circuit stays open. Default 1h. So long it is also left alone after a
-    /// refused key: only a person can mend that.
+    /// The longest that a circuit stays open, and so the longest that a source which is back goes
+    /// unnoticed. Default 30m. So long it is also left alone after a refused key: only a person can
+    /// mend that.
     #[serde(with = "span_text")]
     #[schemars(with = "String")]
     pub open_most: Span,
@@ -682,7 +683,7 @@ impl Default for GuardConfig {
             requests_per_day: None,
             failures: 3,
             open: Span::MINUTE * 5,
-            open_most: Span::HOUR,
+            open_most: Span::MINUTE * 30,
             refresh: Span::MINUTE * 5,
         }
     }
@@ -757,7 +758,7 @@ mod tests {
             ("nws: {}\nchain: {order: [nws, nws]}", "chain.order: `nws` is there twice"),
             ("zones: {US-CAL-CISO: {}}", "zones.US-CAL-CISO: is another name of `US-CA`"),
             ("eia: {guard: {timeout: 0s}}", "eia.guard.timeout: is 0s"),
-            ("eia: {guard: {open: 2h}}", "eia.guard.openMost: is 1h; expected at least"),
+            ("eia: {guard: {open: 2h}}", "eia.guard.openMost: is 30m; expected at least"),
             (
                 "chain: {plausibility: {maxGramsPerKwh: 0}}",
                 "chain.plausibility.maxGramsPerKwh: is 0; expected 1 to 10000",

@@ -100,7 +100,9 @@ impl Number {
             Self::Plain(number) => Some(*number),
             Self::Text(text) => text.trim().parse().ok(),
         };
-        number.filter(|number| number.is_finite()).ok_or_else(|| malformed("a value that is no number"))
+        number
+            .filter(|number| number.is_finite())
+            .ok_or_else(|| malformed("a value that is no number"))
     }
 }
 

@@ -192,7 +192,8 @@ impl Entsoe {
     }
 
     fn area(&self, zone: &Zone) -> Result<String, ProviderError> {
-        let listed = || AREAS.iter().find(|(name, _)| *name == zone.as_str()).map(|(_, area)| *area);
+        let listed =
+            || AREAS.iter().find(|(name, _)| *name == zone.as_str()).map(|(_, area)| *area);
         let given = self.config.zones.get(zone).map(String::as_str).or_else(listed);
         given
             .map(str::to_owned)
@@ -238,8 +239,8 @@ pub fn parse(body: &[u8], area: &str) -> Result<Hours, ProviderError> {
     if !matches!(root, "GL_MarketDocument" | "Acknowledgement_MarketDocument") {
         return Err(malformed("no document of the platform"));
     }
-    let document: Document =
-        quick_xml::de::from_str(text).map_err(|_| malformed("the XML breaks off or has another form"))?;
+    let document: Document = quick_xml::de::from_str(text)
+        .map_err(|_| malformed("the XML breaks off or has another form"))?;
     if root == "Acknowledgement_MarketDocument" {
         // 999 is both "no matching data" and "the request is wrong"; only the words differ.
         let code = document.reasons.first().map_or("", |reason| reason.code.as_str());

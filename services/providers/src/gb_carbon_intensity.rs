@@ -75,8 +75,10 @@ impl GbCarbonIntensity {
         let from = now.floor(Span::MINUTE * 30) - Span::DAY;
         let url = self.range(from, now + Span::MINUTE * 30);
         let call = Call { zone, name: Some("latest"), optional: false, request: Request::get(url) };
-        let stored = self.guard.fetch(call, Values::cover, |body| parse(body, Wanted::Actual)).await?;
-        let mut reading = stored.reading(zone, Source::GbCarbonIntensity, Signal::Average, MEASURED);
+        let stored =
+            self.guard.fetch(call, Values::cover, |body| parse(body, Wanted::Actual)).await?;
+        let mut reading =
+            stored.reading(zone, Source::GbCarbonIntensity, Signal::Average, MEASURED);
         reading.points.retain(|point| point.start <= now);
         if reading.last().is_none_or(|point| point.is_estimated) {
             reading.confidence = ESTIMATED;

@@ -14,13 +14,19 @@
 //! Each answer says which of these it is. Average and marginal intensity are never mixed.
 
 mod answer;
+pub mod carbon_aware_sdk;
 pub mod chain;
 pub mod clock;
 pub mod config;
+pub mod eia;
 pub mod electricity_maps;
+pub mod entsoe;
 pub mod error;
 pub mod fallback;
+pub mod gb_carbon_intensity;
 pub mod guard;
+pub mod mix;
+pub mod nws;
 pub mod plausibility;
 pub mod provider;
 pub mod reading;
@@ -28,6 +34,7 @@ pub mod secret;
 pub mod sources;
 mod span_text;
 pub mod transport;
+pub mod watttime;
 
 pub use answer::Values;
 pub use chain::{Answer, Chain};

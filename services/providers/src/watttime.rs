@@ -167,7 +167,8 @@ impl Watttime {
     }
 
     fn region(&self, zone: &Zone) -> Result<String, ProviderError> {
-        let listed = || REGIONS.iter().find(|(name, _)| *name == zone.as_str()).map(|(_, name)| *name);
+        let listed =
+            || REGIONS.iter().find(|(name, _)| *name == zone.as_str()).map(|(_, name)| *name);
         let given = self.config.zones.get(zone).map(String::as_str).or_else(listed);
         given
             .map(str::to_owned)

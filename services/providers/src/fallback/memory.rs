@@ -204,7 +204,7 @@ mod tests {
             Span::DAY,
         );
         assert_eq!(memory.newest(Signal::Average).unwrap().hourly_means(&clock), None);
-        memory.absorb(&reading(Source::Eia, day(96, 100.0)), Span::DAY);
+        memory.absorb(&reading(Source::Eia, day(96, 100.0)), Span::DAY * 2);
         // Two days: 23 hours at 100, then a whole day at 100 + hour: hour 5 has (100 + 105) / 2.
         let means = memory.newest(Signal::Average).unwrap().hourly_means(&clock).unwrap();
         assert!((means[5] - 102.5).abs() < 1e-9, "{means:?}");

@@ -170,11 +170,11 @@ impl Guard {
             self.count(call.zone, "cached");
             return Ok(stored.clone());
         }
-        self.permit(&call)?;
+        let retries = self.permit(&call)?;
         let request = conditional(call.request.clone(), kept.as_ref());
         let attempt = || self.attempt(call.zone, &request, kept.as_ref(), &parse);
         let result = attempt
-            .retry(retry::backoff(duration(self.config.retry_after), self.config.retries))
+            .retry(retry::backoff(duration(self.config.retry_after), retries))
             .sleep(tokio::time::sleep)
             .when(|failed: &Failed| may_pass(&failed.error))
             .adjust(|failed, wait| self.wait(failed, wait))
@@ -210,8 +210,9 @@ impl Guard {
         age >= Span::ZERO && (age < self.config.refresh || fresh(&stored.value, now))
     }
 
-    /// Whether the circuit of the zone is closed, and the source wants to be asked.
-    fn permit(&self, call: &Call<'_>) -> Result<(), ProviderError> {
+    /// Whether the circuit of the zone lets a call through, and the source wants to be asked; then how
+    /// often the call may try again. The one that tries a half-open circuit tries once.
+    fn permit(&self, call: &Call<'_>) -> Result<u32, ProviderError> {
         let (zone, now) = (call.zone, Instant::now());
         if let Some(until) = lock(&self.pause).filter(|until| now < *until) {
             self.count(zone, ErrorKind::Throttled.as_str());
@@ -219,9 +220,11 @@ impl Guard {
         }
         let permitted = self.watched(zone, |watched| {
             let refused = watched.refused.get(call.key()).filter(|until| now < **until);
-            refused.map_or_else(|| watched.breaker.permit(now), |until| Err(*until))
+            refused.map_or_else(|| watched.breaker.permit(now), |until| Err(*until))?;
+            let closed = watched.breaker.circuit(now) == Circuit::Closed;
+            Ok(if closed { self.config.retries } else { 0 })
         });
-        permitted.map_err(|until| {
+        permitted.map_err(|until: Instant| {
             self.count(zone, ErrorKind::CircuitOpen.as_str());
             ProviderError::CircuitOpen { until: self.now() + span(until - now) }
         })
