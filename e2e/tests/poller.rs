@@ -82,7 +82,9 @@ async fn of_two_pollers_one_writes_and_the_other_takes_over_within_the_lease() {
     }
     let world = World::start().await;
     let mut first = world.poller("first").await;
-    wait::until("the first leads", SOON, async || Ok(first.leads().await?.then_some(()))).await.unwrap();
+    wait::until("the first leads", SOON, async || Ok(first.leads().await?.then_some(())))
+        .await
+        .unwrap();
     let mut second = world.poller("second").await;
     let map = world.until_written(INTENSITY.0, None).await;
     let text = &map.data.as_ref().unwrap()[INTENSITY.1];
@@ -99,7 +101,9 @@ async fn of_two_pollers_one_writes_and_the_other_takes_over_within_the_lease() {
     // It dies without a word.
     let (killed, before) = (Instant::now(), version(&map).to_owned());
     first.process.kill().unwrap();
-    wait::until("the second leads", SOON, async || Ok(second.leads().await?.then_some(()))).await.unwrap();
+    wait::until("the second leads", SOON, async || Ok(second.leads().await?.then_some(())))
+        .await
+        .unwrap();
     assert!(killed.elapsed() < HANDED_OVER, "{:?}", killed.elapsed());
     world.until_written(INTENSITY.0, Some(&before)).await;
     assert!(world.holder().await.unwrap().starts_with("second_"));
@@ -109,7 +113,9 @@ async fn of_two_pollers_one_writes_and_the_other_takes_over_within_the_lease() {
     first.until_ready().await.unwrap();
     let asked = Instant::now();
     second.process.stop().unwrap();
-    wait::until("the first leads", SOON, async || Ok(first.leads().await?.then_some(()))).await.unwrap();
+    wait::until("the first leads", SOON, async || Ok(first.leads().await?.then_some(())))
+        .await
+        .unwrap();
     assert!(asked.elapsed() < Duration::from_secs(6), "{:?}", asked.elapsed());
 }
 
@@ -120,11 +126,15 @@ async fn a_leader_that_was_stopped_for_long_does_not_write_over_the_next_one() {
     }
     let world = World::start().await;
     let first = world.poller("first").await;
-    wait::until("the first leads", SOON, async || Ok(first.leads().await?.then_some(()))).await.unwrap();
+    wait::until("the first leads", SOON, async || Ok(first.leads().await?.then_some(())))
+        .await
+        .unwrap();
     world.until_written(INTENSITY.0, None).await;
     let second = world.poller("second").await;
     first.process.pause().unwrap();
-    wait::until("the second leads", SOON, async || Ok(second.leads().await?.then_some(()))).await.unwrap();
+    wait::until("the second leads", SOON, async || Ok(second.leads().await?.then_some(())))
+        .await
+        .unwrap();
     first.process.resume().unwrap();
     let follows = async || Ok((!first.leads().await?).then_some(()));
     wait::until("the first follows", SOON, follows).await.unwrap();
@@ -141,7 +151,9 @@ async fn an_api_server_that_goes_away_and_comes_back_loses_nothing() {
         return;
     }
     let mut world = World::start().await;
-    publish_policy(&world.cluster.client(), "kind: threshold\nsettings: {gramsPerKwh: 200}").await.unwrap();
+    publish_policy(&world.cluster.client(), "kind: threshold\nsettings: {gramsPerKwh: 200}")
+        .await
+        .unwrap();
     let mut poller = world.poller("poller").await;
     let threshold = world.until_written(THRESHOLD.0, None).await;
     let before = world.until_written(INTENSITY.0, None).await;

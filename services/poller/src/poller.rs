@@ -187,7 +187,8 @@ impl Poller {
         let alone = || {
             let point = document::current(reading, now)?;
             let value = [Some(point.value.get())];
-            let series = IntensitySeries::new(scale.label(), point.start, point.span, value).ok()?;
+            let series =
+                IntensitySeries::new(scale.label(), point.start, point.span, value).ok()?;
             Some(Past { series, until: point.start, is_observed: false })
         };
         observed().or_else(alone)

@@ -24,7 +24,7 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
-use tracing::{info, warn};
+use tracing::{info, instrument, warn};
 
 use crate::bundle::{Bundle, FORECAST_FORM, Form, POLICY_FORM};
 use crate::config::{Config, Files, OutputName};
@@ -264,6 +264,7 @@ impl Service {
     }
 
     /// One cycle, and its documents written if this replica still leads at its end.
+    #[instrument(skip_all)]
     async fn turn(&mut self, place: &Place) -> Turn {
         let start = Instant::now();
         let now = wall_clock();
@@ -291,6 +292,7 @@ impl Service {
         turn
     }
 
+    #[instrument(skip_all)]
     async fn resume(&mut self) -> Result<(), OutputError> {
         let left = self.output.left().await?;
         self.poller.resume(&left);
@@ -299,6 +301,7 @@ impl Service {
     }
 
     /// Asks everybody at once, and makes the documents.
+    #[instrument(skip_all)]
     async fn look(&mut self, now: Time) -> Documents {
         let policy = bundle(&self.output, &self.config.policy, POLICY_FORM);
         let model = bundle(&self.output, &self.config.forecast, FORECAST_FORM);

@@ -8,7 +8,7 @@ use carbon_kube_core::{Span, Time, Zone};
 use carbon_kube_providers::transport::{Https, TransportError};
 use carbon_kube_providers::{Chain, Context, Health, Observer, Reading, sources};
 use futures::future::join_all;
-use tracing::{debug, warn};
+use tracing::{debug, instrument, warn};
 
 use crate::config::Config;
 use crate::poller::Answer;
@@ -46,6 +46,7 @@ impl Sources {
     }
 
     /// What is known of every zone at `now`. A zone that nobody knows anything of has no answer.
+    #[instrument(skip_all)]
     pub async fn ask(&mut self, now: Time) -> BTreeMap<Zone, Answer> {
         let (chain, reconciled) = (&self.chain, &self.reconciled);
         let asked = self.zones.iter().map(async |zone| {

@@ -124,16 +124,20 @@ struct Answer {
 
 impl Tuning {
     /// Goes on from the thresholds that another replica, or the last run, has left. What is
-    /// remembered of a zone stays.
+    /// remembered of a zone stays where it is later.
     pub fn resume(&mut self, document: &ThresholdDocument) {
         for (zone, threshold) in &document.zones {
             let decided_at = threshold.decided_at;
+            let own = self.zones.get(zone).map(|last| last.threshold.decided_at);
+            if own.is_some_and(|own| own >= decided_at) {
+                continue;
+            }
             let last = Remembered {
                 threshold: threshold.clone(),
                 asked_at: decided_at,
                 changed_at: decided_at,
             };
-            self.zones.entry(zone.clone()).or_insert(last);
+            self.zones.insert(zone.clone(), last);
         }
     }
 

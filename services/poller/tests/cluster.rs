@@ -124,7 +124,8 @@ async fn documents_are_applied_with_what_was_seen_last_and_read_by_the_next_repl
     assert_eq!(other["data"]["numOfRecords"], "3");
     assert!(other["binaryData"]["data"].is_string());
     for (method, query) in &server.0.lock().unwrap().seen {
-        let applied = query.contains("force=true") && query.contains("fieldManager=carbon-kube-poller");
+        let applied =
+            query.contains("force=true") && query.contains("fieldManager=carbon-kube-poller");
         assert!(method == "GET" || applied, "{method} {query}: never created, never deleted");
     }
 

@@ -116,7 +116,10 @@ impl Write for Shared {
 }
 
 /// What the simulator put in force, by instant.
-fn simulated(world: &World, policy: Deployed) -> BTreeMap<Time, (IntensityDocument, ThresholdDocument)> {
+fn simulated(
+    world: &World,
+    policy: Deployed,
+) -> BTreeMap<Time, (IntensityDocument, ThresholdDocument)> {
     let out = Shared::default();
     let open = |_| Ok(Box::new(out.clone()) as Box<dyn Write + Send>);
     let stop = AtomicBool::new(false);
@@ -288,7 +291,10 @@ fn the_extender_applies_what_is_enforced_and_not_what_is_observed() {
     assert!(entry.adjustment.abs() > 5.0, "{}", entry.adjustment);
     assert_eq!(in_force(&folder, &enforced, now), Some(entry.value.get().to_string()));
     let observed = of("tune: {mode: observe}");
-    assert_eq!(bits(observed.threshold.as_ref().unwrap()), bits(enforced.threshold.as_ref().unwrap()));
+    assert_eq!(
+        bits(observed.threshold.as_ref().unwrap()),
+        bits(enforced.threshold.as_ref().unwrap())
+    );
     assert_eq!(in_force(&folder, &observed, now), None);
     assert_eq!(of("tune: {mode: \"off\"}").threshold, None);
 }

@@ -21,7 +21,8 @@ const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/poller.yaml
 
 /// The document that was printed; nothing in it may be wrong.
 fn document(text: &[u8]) -> IntensityDocument {
-    let (document, left_out) = IntensityDocument::parse(std::str::from_utf8(text).unwrap()).unwrap();
+    let (document, left_out) =
+        IntensityDocument::parse(std::str::from_utf8(text).unwrap()).unwrap();
     assert_eq!(left_out, []);
     document
 }
@@ -60,9 +61,12 @@ async fn a_source_that_answers_is_printed_and_the_document_loads_in_the_extender
     assert!((entry.value.get() - hourly(0)).abs() < 1e-9);
 
     let state = folder.path().join("state");
-    let output = run(&["--once", "--config", &config, "--output", &format!("file:{}", state.display())]).await;
+    let output =
+        run(&["--once", "--config", &config, "--output", &format!("file:{}", state.display())])
+            .await;
     assert!(output.status.success() && output.stdout.is_empty());
-    let service = Service::new(ExtenderConfig::default(), carbon_kube_extender::server::wall_clock());
+    let service =
+        Service::new(ExtenderConfig::default(), carbon_kube_extender::server::wall_clock());
     let documents = service.documents.clone();
     tokio::spawn(folder::watch(state, documents, service.health.clone()));
     let loaded = loop {
@@ -71,7 +75,9 @@ async fn a_source_that_answers_is_printed_and_the_document_loads_in_the_extender
             break loaded;
         }
     };
-    let values = |document: &IntensityDocument| format!("{:?}", document.zones.values().map(|z| z.value).collect::<Vec<_>>());
+    let values = |document: &IntensityDocument| {
+        format!("{:?}", document.zones.values().map(|z| z.value).collect::<Vec<_>>())
+    };
     assert_eq!(values(&loaded), values(&printed));
 }
 

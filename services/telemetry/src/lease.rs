@@ -94,6 +94,7 @@ impl Candidacy {
             settings,
             standing: sender,
             seen: None,
+            problem: None,
         };
         let task = tokio::spawn(campaign.run(resigned));
         Self { standing, resign: Some(resign), task }
@@ -135,6 +136,8 @@ struct Campaign {
     settings: Settings,
     standing: watch::Sender<Standing>,
     seen: Option<Seen>,
+    /// Why the last try failed, so that the log says it once.
+    problem: Option<String>,
 }
 
 impl Campaign {
@@ -160,7 +163,10 @@ impl Campaign {
             _ => self.settings.renew_deadline,
         };
         let standing = match timeout(patience, self.ask(sent)).await {
-            Ok(Ok(standing)) => standing,
+            Ok(Ok(standing)) => {
+                self.problem = None;
+                standing
+            }
             Ok(Err(error)) => self.unanswered(&error.to_string()),
             Err(_) => self.unanswered("no answer in time"),
         };
@@ -180,8 +186,11 @@ impl Campaign {
     }
 
     /// Nobody knows: whoever led goes on until its deadline.
-    fn unanswered(&self, problem: &str) -> Standing {
-        warn!(lease = self.settings.name, problem, "the lease could not be asked for");
+    fn unanswered(&mut self, problem: &str) -> Standing {
+        if self.problem.as_deref() != Some(problem) {
+            warn!(lease = self.settings.name, problem, "the lease could not be asked for");
+            self.problem = Some(problem.to_owned());
+        }
         match *self.standing.borrow() {
             Standing::Leader { until } if Instant::now() >= until => Standing::Adrift,
             as_before => as_before,

@@ -56,8 +56,16 @@ pub async fn electricity_maps() -> MockServer {
         ResponseTemplate::new(200).set_body_json(body)
     };
     let with_key = || header("auth-token", KEY);
-    Mock::given(path("/carbon-intensity/latest")).and(with_key()).respond_with(latest).mount(&server).await;
-    Mock::given(path("/carbon-intensity/history")).and(with_key()).respond_with(history).mount(&server).await;
+    Mock::given(path("/carbon-intensity/latest"))
+        .and(with_key())
+        .respond_with(latest)
+        .mount(&server)
+        .await;
+    Mock::given(path("/carbon-intensity/history"))
+        .and(with_key())
+        .respond_with(history)
+        .mount(&server)
+        .await;
     let refused = ResponseTemplate::new(401).set_body_string(format!("bad token {KEY}"));
     Mock::given(any()).respond_with(refused).with_priority(200).mount(&server).await;
     server
@@ -121,13 +129,16 @@ impl Running {
         let mut command = command();
         let child = command.arg("--config").arg(path).stderr(Stdio::from(log)).spawn().unwrap();
         let running = Self { child, folder, port };
-        running.until(|metrics| metrics.contains("poller_cycles_total{result=\"written\"} 1")).await;
+        running
+            .until(|metrics| metrics.contains("poller_cycles_total{result=\"written\"} 1"))
+            .await;
         running
     }
 
     pub async fn get(&self, path: &str) -> Option<(u16, String)> {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let answer = client.get(format!("http://127.0.0.1:{}/{path}", self.port)).send().await.ok()?;
+        let answer =
+            client.get(format!("http://127.0.0.1:{}/{path}", self.port)).send().await.ok()?;
         Some((answer.status().as_u16(), answer.text().await.ok()?))
     }
 
@@ -140,7 +151,8 @@ impl Running {
             {
                 return metrics;
             }
-            let log = || std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+            let log =
+                || std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
             assert!(start.elapsed() < Duration::from_secs(30), "not as wanted\n{}", log());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
