@@ -86,8 +86,9 @@ impl Stored {
 }
 
 fn refusal(code: u16) -> Value {
+    let reason = if code == 404 { "NotFound" } else { "Conflict" };
     json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code,
-        "reason": "Refused", "message": "refused"})
+        "reason": reason, "message": "refused"})
 }
 
 fn documents(history: &str) -> Documents {

@@ -109,7 +109,10 @@ impl Cluster {
         let applied = applied.map_err(|_| OutputError::LeaseEnded(name.to_owned()))?;
         match applied {
             Ok(map) => {
-                self.seen.insert(name.to_owned(), map.metadata.resource_version);
+                // What is never read needs no fence either: nobody goes on from it.
+                if let Some(seen) = self.seen.get_mut(name) {
+                    *seen = map.metadata.resource_version;
+                }
                 Ok(())
             }
             // Changed, or deleted, since it was seen.

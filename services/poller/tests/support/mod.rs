@@ -136,6 +136,7 @@ impl Running {
     }
 
     pub async fn get(&self, path: &str) -> Option<(u16, String)> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let answer =
             client.get(format!("http://127.0.0.1:{}/{path}", self.port)).send().await.ok()?;
