@@ -99,7 +99,7 @@ pub async fn once(config: Config) -> Result<(), RunError> {
     let output = match &config.output {
         OutputName::Cluster => {
             let (client, namespace) = connect(&config).await?;
-            Output::Cluster(Cluster::new(client, &namespace))
+            Output::Cluster(Box::new(Cluster::new(client, &namespace)))
         }
         OutputName::File(folder) => Output::Folder(folder.clone()),
         OutputName::Stdout => Output::Stdout,
@@ -130,7 +130,7 @@ pub async fn serve(config: Config, levels: Option<Levels>) -> Result<(), RunErro
         OutputName::Cluster => {
             let (client, namespace) = connect(&config).await?;
             let candidacy = Candidacy::stand(client.clone(), lease(&config, &namespace));
-            (Output::Cluster(Cluster::new(client, &namespace)), Some(candidacy))
+            (Output::Cluster(Box::new(Cluster::new(client, &namespace))), Some(candidacy))
         }
         OutputName::File(folder) => (Output::Folder(folder.clone()), None),
         OutputName::Stdout => (Output::Stdout, None),

@@ -35,7 +35,8 @@ impl Server {
     fn output(&self) -> Output {
         let server = self.clone();
         let service = service_fn(move |request: Request<Body>| server.clone().answer(request));
-        Output::Cluster(Cluster::new(Client::new(service, "carbon-kube"), "carbon-kube"))
+        let client = Client::new(service, "carbon-kube");
+        Output::Cluster(Box::new(Cluster::new(client, "carbon-kube")))
     }
 
     async fn answer(self, request: Request<Body>) -> Result<Response<Body>, std::io::Error> {

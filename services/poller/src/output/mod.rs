@@ -37,7 +37,7 @@ pub struct Left {
 /// Where the documents go.
 pub enum Output {
     /// ConfigMaps.
-    Cluster(Cluster),
+    Cluster(Box<Cluster>),
     /// Files of a folder.
     Folder(PathBuf),
     /// Standard output.
