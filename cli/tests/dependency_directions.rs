@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// Of ours, what each crate may depend on. Dev-dependencies are exempt.
-const ALLOWED: [(&str, &[&str]); 9] = [
+const ALLOWED: [(&str, &[&str]); 11] = [
     ("carbon-kube-core", &[]),
     ("carbon-kube-policies", &["carbon-kube-core"]),
     ("carbon-kube-datasets", &["carbon-kube-core"]),
@@ -20,6 +20,16 @@ const ALLOWED: [(&str, &[&str]); 9] = [
     (
         "carbon-kube-extender",
         &["carbon-kube-core", "carbon-kube-policies", "carbon-kube-telemetry"],
+    ),
+    ("carbon-kube-providers", &["carbon-kube-core"]),
+    (
+        "carbon-kube-poller",
+        &[
+            "carbon-kube-core",
+            "carbon-kube-policies",
+            "carbon-kube-providers",
+            "carbon-kube-telemetry",
+        ],
     ),
     (
         "carbon-kube",
@@ -48,12 +58,26 @@ const ALLOWED: [(&str, &[&str]); 9] = [
 const RESERVED: [(&str, &[&str]); 8] = [
     ("polars", &["carbon-kube-datasets"]),
     ("candle-core", &["carbon-kube-trainer"]),
-    ("kube", &["carbon-kube-extender", "carbon-kube-e2e"]),
-    ("axum", &["carbon-kube-telemetry", "carbon-kube-extender"]),
+    // The feature `lease` of `telemetry`.
+    (
+        "kube",
+        &["carbon-kube-telemetry", "carbon-kube-extender", "carbon-kube-poller", "carbon-kube-e2e"],
+    ),
+    ("axum", &["carbon-kube-telemetry", "carbon-kube-extender", "carbon-kube-poller"]),
     // The command line has it for object stores, behind the feature `cloud`.
-    ("tokio", &["carbon-kube-telemetry", "carbon-kube-extender", "carbon-kube-e2e", "carbon-kube"]),
+    (
+        "tokio",
+        &[
+            "carbon-kube-telemetry",
+            "carbon-kube-extender",
+            "carbon-kube-providers",
+            "carbon-kube-poller",
+            "carbon-kube-e2e",
+            "carbon-kube",
+        ],
+    ),
     ("object_store", &["carbon-kube"]),
-    ("clap", &["carbon-kube", "carbon-kube-extender"]),
+    ("clap", &["carbon-kube", "carbon-kube-extender", "carbon-kube-poller"]),
     ("indicatif", &["carbon-kube"]),
 ];
 

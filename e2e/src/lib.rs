@@ -6,7 +6,7 @@
 //!          scheduler -----+                 ^              ^
 //!                                         nodes         kubelet
 //!                                           ^
-//!   apply (policy, grid, rights) -----> extender, the real binary
+//!   apply (policy, grid, rights) -----> extender, poller: the real binaries
 //! ```
 //!
 //! `e2e/README.md` says how to run the tests and how to add one.
@@ -17,6 +17,7 @@ pub mod extender;
 pub mod kubelet;
 pub mod nodes;
 pub mod pki;
+pub mod poller;
 pub mod process;
 pub mod scheduler;
 pub mod tools;

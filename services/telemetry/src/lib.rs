@@ -1,4 +1,5 @@
-//! What every service of Carbon-Kube has: logs, metrics, health endpoints, an orderly end.
+//! What every service of Carbon-Kube has: logs, metrics, health endpoints, an orderly end; and, with the
+//! feature `lease`, one leader among the replicas.
 //!
 //! ```text
 //!  logs::init --> lines of JSON on standard error
@@ -6,10 +7,13 @@
 //!                 GET /readyz  everything that was promised has been reached once
 //!  Registry ----> GET /metrics OpenMetrics text
 //!  shutdown ----> SIGTERM, Ctrl-C
+//!  lease -------> Standing: who may write, and until when
 //! ```
 
 pub mod endpoints;
 pub mod health;
+#[cfg(feature = "lease")]
+pub mod lease;
 pub mod logs;
 #[cfg(feature = "otlp")]
 mod otlp;

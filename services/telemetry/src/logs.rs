@@ -5,10 +5,10 @@
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::reload::{self, Handle};
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 /// How logs look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,8 +37,34 @@ pub enum LogError {
 /// Keeps the exporter of spans alive; what it still has is sent when it is dropped.
 #[must_use]
 pub struct Guard {
+    levels: Levels,
     #[cfg(feature = "otlp")]
     provider: Option<opentelemetry_sdk::trace::SdkTracerProvider>,
+}
+
+/// Changes which lines are written, while the process runs. Clones change the same.
+#[derive(Clone)]
+pub struct Levels(Handle<EnvFilter, Registry>);
+
+impl Levels {
+    /// Puts another filter in force, as `RUST_LOG` has it.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Filter`] for one that can't be understood; the one before stays.
+    pub fn set(&self, filter: &str) -> Result<(), LogError> {
+        let refused = || LogError::Filter(filter.to_owned());
+        let new = EnvFilter::try_new(filter).map_err(|_| refused())?;
+        self.0.reload(new).map_err(|_| refused())
+    }
+}
+
+impl Guard {
+    /// What changes the levels at run time.
+    #[must_use]
+    pub fn levels(&self) -> Levels {
+        self.levels.clone()
+    }
 }
 
 /// Sets up logs for the whole process. `filter` is as `RUST_LOG` has it. `otlp` is the address of
@@ -54,6 +80,8 @@ pub fn init(
     otlp: Option<&str>,
 ) -> Result<Guard, LogError> {
     let filter = EnvFilter::try_new(filter).map_err(|_| LogError::Filter(filter.to_owned()))?;
+    let (filter, handle) = reload::Layer::new(filter);
+    let levels = Levels(handle);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = match format {
         Format::Json => layer.json().flatten_event(true).with_current_span(false).boxed(),
@@ -65,7 +93,7 @@ pub fn init(
         let provider = otlp.map(|endpoint| crate::otlp::provider(service, endpoint)).transpose()?;
         let spans = provider.as_ref().map(|provider| crate::otlp::layer(service, provider));
         registry.with(spans).try_init().map_err(|_| LogError::Twice)?;
-        Ok(Guard { provider })
+        Ok(Guard { levels, provider })
     }
     #[cfg(not(feature = "otlp"))]
     {
@@ -75,7 +103,7 @@ pub fn init(
             return Err(LogError::Otlp(problem.to_owned()));
         }
         registry.try_init().map_err(|_| LogError::Twice)?;
-        Ok(Guard {})
+        Ok(Guard { levels })
     }
 }
 

@@ -1,0 +1,210 @@
+//! What is believed of what a source says.
+
+use carbon_kube_core::{GramsPerKwh, Span, Time, Zone};
+
+use crate::config::PlausibilityConfig;
+use crate::reading::{Point, Reading};
+
+/// Why a reading is not believed.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Implausible {
+    /// Another zone than the one asked for.
+    #[error("is of zone `{0}`")]
+    Zone(Zone),
+    /// No value at all.
+    #[error("has no value")]
+    Empty,
+    /// Instants that go backwards, or come twice.
+    #[error("is not in order of time at {0}")]
+    Order(Time),
+    /// Below or above what the zone can have.
+    #[error("says {value} at {at}, outside of {low} to {high}")]
+    Range {
+        /// The value.
+        value: GramsPerKwh,
+        /// Start of its period.
+        at: Time,
+        /// The lowest that is believed, in g/kWh.
+        low: f64,
+        /// The highest that is believed, in g/kWh.
+        high: f64,
+    },
+    /// Further from the last value than a grid moves.
+    #[error("jumps from {from} to {to} within {within}")]
+    Jump {
+        /// The last value of the source.
+        from: GramsPerKwh,
+        /// The new one.
+        to: GramsPerKwh,
+        /// The time between them.
+        within: Span,
+    },
+    /// Its period ended too long ago.
+    #[error("is {0} old")]
+    Old(Span),
+    /// Its period begins after now.
+    #[error("is {0} ahead of our clock")]
+    Ahead(Span),
+}
+
+/// Holds a reading against what is believed; `last` is the last value of the same source and set of
+/// factors that was.
+///
+/// # Errors
+///
+/// The first reason not to believe it.
+pub fn check(
+    reading: &Reading,
+    zone: &Zone,
+    now: Time,
+    config: &PlausibilityConfig,
+    last: Option<&Point>,
+) -> Result<(), Implausible> {
+    check_values(reading, zone, config)?;
+    let newest = reading.last().ok_or(Implausible::Empty)?;
+    if newest.start > now + config.max_skew {
+        return Err(Implausible::Ahead(newest.start - now));
+    }
+    let age = now - newest.end();
+    if age > config.max_age {
+        return Err(Implausible::Old(age));
+    }
+    last.map_or(Ok(()), |last| check_jump(reading, last, config))
+}
+
+/// Holds a forecast, or a history, against what is believed: any age and any instant will do.
+///
+/// # Errors
+///
+/// The first reason not to believe it.
+pub fn check_values(
+    reading: &Reading,
+    zone: &Zone,
+    config: &PlausibilityConfig,
+) -> Result<(), Implausible> {
+    if reading.zone != *zone {
+        return Err(Implausible::Zone(reading.zone.clone()));
+    }
+    if reading.points.is_empty() {
+        return Err(Implausible::Empty);
+    }
+    if let Some(pair) = reading.points.windows(2).find(|pair| pair[0].start >= pair[1].start) {
+        return Err(Implausible::Order(pair[1].start));
+    }
+    let (low, high) = (config.min_grams_per_kwh, config.max_grams_per_kwh);
+    let out = reading.points.iter().find(|point| !(low..=high).contains(&point.value.get()));
+    out.map_or(Ok(()), |point| {
+        Err(Implausible::Range { value: point.value, at: point.start, low, high })
+    })
+}
+
+/// The newest value against the one before it in the reading, else against the last one believed.
+/// The longer the time between the two, the more may have changed; within an hour as much as in one.
+fn check_jump(
+    reading: &Reading,
+    last: &Point,
+    config: &PlausibilityConfig,
+) -> Result<(), Implausible> {
+    let newest = reading.points.iter().find(|point| point.start > last.start);
+    let Some(newest) = newest else { return Ok(()) };
+    let within = newest.start - last.start;
+    let most = config.max_jump_grams_per_kwh * within.hours().max(1.0);
+    if (newest.value.get() - last.value.get()).abs() > most {
+        return Err(Implausible::Jump { from: last.value, to: newest.value, within });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "test code")]
+
+    use carbon_kube_core::intensity::Signal;
+
+    use super::*;
+    use crate::reading::Source;
+
+    fn time(text: &str) -> Time {
+        text.parse().unwrap()
+    }
+
+    fn point(start: &str, value: f64) -> Point {
+        Point {
+            start: time(start),
+            span: Span::HOUR,
+            value: GramsPerKwh::saturating(value),
+            is_estimated: false,
+        }
+    }
+
+    fn reading(points: &[Point]) -> Reading {
+        Reading {
+            zone: "US-CA".parse().unwrap(),
+            source: Source::Eia,
+            signal: Signal::Average,
+            factor_set: "local".into(),
+            points: points.to_vec(),
+            fetched_at: time("2026-03-29T12:30:00Z"),
+            updated_at: None,
+            confidence: 1.0,
+        }
+    }
+
+    fn verdict(points: &[Point], last: Option<&Point>) -> String {
+        let zone = "US-CA".parse().unwrap();
+        let now = time("2026-03-29T12:30:00Z");
+        match check(&reading(points), &zone, now, &PlausibilityConfig::default(), last) {
+            Ok(()) => "fine".to_owned(),
+            Err(problem) => problem.to_string(),
+        }
+    }
+
+    #[test]
+    fn each_reason_has_its_words() {
+        let noon = "2026-03-29T12:00:00Z";
+        for (points, last, expected) in [
+            (vec![point(noon, 200.0)], None, "fine"),
+            (vec![], None, "has no value"),
+            (
+                vec![point(noon, 0.0)],
+                None,
+                "says 0 g/kWh at 2026-03-29T12:00:00Z, outside of 1 to 1500",
+            ),
+            (
+                vec![point(noon, 2e3)],
+                None,
+                "says 2000 g/kWh at 2026-03-29T12:00:00Z, outside of 1 to 1500",
+            ),
+            // The period ended at 09:00, which is 3 h 30 min ago.
+            (vec![point("2026-03-29T08:00:00Z", 200.0)], None, "is 3h30m old"),
+            // Of the current hour an hour's end is ahead, and that is no reason.
+            (vec![point("2026-03-29T12:40:00Z", 200.0)], None, "fine"),
+            (vec![point("2026-03-29T13:00:00Z", 200.0)], None, "is 30m ahead of our clock"),
+            (
+                vec![point(noon, 500.0)],
+                Some(point("2026-03-29T11:00:00Z", 200.0)),
+                "jumps from 200 g/kWh to 500 g/kWh within 1h",
+            ),
+            // 300 g in two hours is 150 in one.
+            (vec![point(noon, 500.0)], Some(point("2026-03-29T10:00:00Z", 200.0)), "fine"),
+            (vec![point(noon, 500.0)], Some(point(noon, 200.0)), "fine"),
+            (
+                vec![point(noon, 200.0), point(noon, 200.0)],
+                None,
+                "is not in order of time at 2026-03-29T12:00:00Z",
+            ),
+        ] {
+            assert_eq!(verdict(&points, last.as_ref()), expected, "{points:?}");
+        }
+    }
+
+    #[test]
+    fn another_zone_is_not_believed() {
+        let (texas, config) = ("US-TX".parse().unwrap(), PlausibilityConfig::default());
+        let reading = reading(&[point("2026-03-29T12:00:00Z", 200.0)]);
+        assert_eq!(
+            check_values(&reading, &texas, &config).unwrap_err().to_string(),
+            "is of zone `US-CA`"
+        );
+    }
+}
