@@ -30,6 +30,7 @@ const ALLOWED: [(&str, &[&str]); 10] = [
             "carbon-kube-datasets",
             "carbon-kube-sim",
             "carbon-kube-trainer",
+            "carbon-kube-providers",
         ],
     ),
     (
@@ -51,8 +52,17 @@ const RESERVED: [(&str, &[&str]); 8] = [
     ("candle-core", &["carbon-kube-trainer"]),
     ("kube", &["carbon-kube-extender", "carbon-kube-e2e"]),
     ("axum", &["carbon-kube-telemetry", "carbon-kube-extender"]),
-    // The command line has it for object stores, behind the feature `cloud`.
-    ("tokio", &["carbon-kube-telemetry", "carbon-kube-extender", "carbon-kube-e2e", "carbon-kube"]),
+    // The command line has it for object stores and live sources, behind `cloud` and `download`.
+    (
+        "tokio",
+        &[
+            "carbon-kube-telemetry",
+            "carbon-kube-extender",
+            "carbon-kube-providers",
+            "carbon-kube-e2e",
+            "carbon-kube",
+        ],
+    ),
     ("object_store", &["carbon-kube"]),
     ("clap", &["carbon-kube", "carbon-kube-extender"]),
     ("indicatif", &["carbon-kube"]),
