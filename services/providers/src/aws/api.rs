@@ -80,11 +80,12 @@ impl Sustainability {
     ///
     /// [`ProviderError`].
     pub async fn months(&self, from: Time, to: Time) -> Result<Vec<Emissions>, ProviderError> {
+        // An account is of no zone; the guard wants one for its breaker.
+        let zone: Zone = "AWS".parse().map_err(|_| malformed("no zone"))?;
         let (mut rows, mut token) = (Vec::new(), None);
         for _ in 0..MOST_PAGES {
-            let request = self.request(from, to, token.as_deref())?;
-            // AWS's account is of no zone; the guard wants one for its breaker.
-            let zone: Zone = "AWS".parse().map_err(|_| malformed("no zone"))?;
+            let request = self.request(from, to, token.as_deref());
+            let request = request.map_err(|problem| self.guard.unasked(&zone, problem))?;
             let call = Call { zone: &zone, name: None, optional: false, request };
             let page = self.guard.fetch(call, |_, _| false, answer::json::<Page>).await?.value;
             for item in &page.results {
