@@ -234,8 +234,9 @@ fn ask(
     let past = look.past?;
     let history = History::new(past.series, past.until);
     let deployed = policy.policy();
-    let summary = |outlook| ForecastSummary::of(outlook, history.now());
-    let forecast = look.outlook.map_or_else(ForecastSummary::default, |issue| summary(issue));
+    let forecast = look.outlook.map_or_else(ForecastSummary::default, |outlook| {
+        ForecastSummary::of(outlook, history.now())
+    });
     let base = control::base(&deployed, &history, &forecast)?;
     let Some(tuner) = &policy.tuner else {
         return Some(Answer { base, adjustment: 0.0, outcome: Outcome::Rule });
