@@ -86,9 +86,18 @@ quickstart: ## Run the first scenario
 notebooks: ## Execute the notebooks against a fresh run (needs Python 3.11 and its packages; skips without)
 	notebooks/test.sh
 
+.PHONY: infra
+infra: ## Check infra/ against published schemas; needs no account (Node 20, Python; the chart's part needs Go)
+	infra/check
+
+.PHONY: book
+book: ## Build the book of docs/ into target/book, links and spelling checked
+	docs/check target/book
+
 .PHONY: golden
 golden: ## Write the golden files anew; read the difference before you commit it
 	UPDATE_GOLDEN=1 INSTA_UPDATE=always cargo test --locked --workspace
+	docs/generate
 
 .PHONY: deny
 deny: ## Check licences, sources and advisories of dependencies (needs cargo-deny)
