@@ -54,8 +54,13 @@ metadata:
 {{/* Labels and annotations of a component's pods: root, component, values, checksums. */}}
 {{- define "carbon-kube.podMetadata" -}}
 metadata:
+  # Not the chart's version: an upgrade that changes nothing in a pod leaves it running.
   labels:
-    {{- include "carbon-kube.labels" . | nindent 4 }}
+    {{- include "carbon-kube.selector" . | nindent 4 }}
+    app.kubernetes.io/part-of: carbon-kube
+    {{- with .root.Values.commonLabels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
     {{- with .values.podLabels }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
