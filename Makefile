@@ -21,13 +21,39 @@ lint: ## Check format and lints, warnings denied
 	cargo clippy --locked --workspace --all-features $(E2E) --test throughput -- --deny warnings
 
 # The tests that each start a control plane; `--all-targets` leaves them out.
-E2E = --test control_plane --test extender --test poller --test parity
+E2E = --test control_plane --test extender --test poller --test parity --test chart --test observability
 
 .PHONY: e2e
 e2e: ## Run the end-to-end tests on a real etcd, kube-apiserver and kube-scheduler (needs Go; 10 minutes more when cold)
 	cargo build --locked --workspace --all-features --bins
 	CARBON_KUBE_E2E_BINARIES="$(abspath $(or $(CARGO_TARGET_DIR),target))/debug" \
 		cargo test --locked --workspace --all-features $(E2E) -- --test-threads 1 --nocapture
+
+.PHONY: chart
+chart: ## Make the Helm chart's README, check every variant, pack it into target/chart (needs Go)
+	charts/build
+
+# Programs that have an image.
+PROGRAMS ?= carbon-kube-extender carbon-kube-poller carbon-kube
+REGISTRY ?= ghcr.io/carbon-kube
+VERSION ?= 0.1.0
+
+.PHONY: images
+images: ## Build the images (needs Docker with buildx); PUSH=1, PLATFORMS=linux/amd64,linux/arm64, PROGRAMS=...
+	for program in $(PROGRAMS); do \
+		docker buildx build . --build-arg PROGRAM=$$program --build-arg VERSION=$(VERSION) \
+			--build-arg REVISION="$$(git rev-parse HEAD)" --tag $(REGISTRY)/$$program:$(VERSION:v%=%) \
+			$(if $(PLATFORMS),--platform $(PLATFORMS)) $(if $(PUSH),--sbom=true --provenance=true --push) $(CACHE) \
+			|| exit 1; \
+	done
+
+.PHONY: image-test
+image-test: ## Run the extender as its image does: static, user 65532, nothing writable (needs bubblewrap)
+	e2e/image.sh
+
+.PHONY: lint-files
+lint-files: ## Check Dockerfile, scripts and workflows by hadolint, shellcheck and actionlint
+	.ci/lint-files
 
 .PHONY: doc
 doc: ## Build the API documentation, warnings denied

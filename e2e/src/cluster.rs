@@ -135,6 +135,7 @@ struct ControlPlane {
 
 struct Scheduler {
     process: Process,
+    port: u16,
     /// To its own port, for its metrics.
     client: Client,
 }
@@ -312,6 +313,17 @@ impl Cluster {
         get(&scheduler.client, "metrics").await
     }
 
+    /// The port that the scheduler shows its metrics on, by HTTPS, and the identity of somebody who may
+    /// read them.
+    ///
+    /// # Errors
+    /// When no scheduler runs.
+    pub fn scheduler_endpoint(&self) -> Result<(u16, IdentityFiles)> {
+        let scheduler = self.own()?.scheduler.as_ref().context("no scheduler was started")?;
+        let file = |end: &str| self.folder().join(format!("scheduler-endpoint.{end}"));
+        Ok((scheduler.port, IdentityFiles { certificate: file("crt"), key: file("key") }))
+    }
+
     /// Kills the API server, as a crash would. Its data is etcd's, and stays.
     ///
     /// # Errors
@@ -447,7 +459,7 @@ impl ControlPlane {
         let program = scheduler(&path, &self.pki, &kubeconfig, &file, port, &configuration.flags);
         let mut process = Process::start(program, folder)?;
         ready(&mut process, &client).await?;
-        Ok(Scheduler { process, client })
+        Ok(Scheduler { process, port, client })
     }
 
     fn processes(&self) -> impl Iterator<Item = &Process> {

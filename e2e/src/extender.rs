@@ -96,6 +96,11 @@ impl RunningExtender {
         format!("http://127.0.0.1:{}/v1", self.api)
     }
 
+    /// Host and port of `/metrics`.
+    pub fn metrics_address(&self) -> String {
+        format!("127.0.0.1:{}", self.probes)
+    }
+
     /// What `/metrics` shows.
     ///
     /// # Errors

@@ -7,14 +7,18 @@
 //!                                         nodes         kubelet
 //!                                           ^
 //!   apply (policy, grid, rights) -----> extender, poller: the real binaries
+//!
+//!   chart: what Helm makes of charts/carbon-kube, for such a cluster
 //! ```
 //!
 //! `e2e/README.md` says how to run the tests and how to add one.
 
 pub mod apply;
+pub mod chart;
 pub mod cluster;
 pub mod extender;
 pub mod kubelet;
+pub mod monitoring;
 pub mod nodes;
 pub mod pki;
 pub mod poller;

@@ -28,6 +28,8 @@ pub enum Tool {
     Kubectl,
     Helm,
     Kubeconform,
+    HelmDocs,
+    Actionlint,
 }
 
 impl Tool {
@@ -41,6 +43,8 @@ impl Tool {
             Self::Kubectl => "kubectl",
             Self::Helm => "helm",
             Self::Kubeconform => "kubeconform",
+            Self::HelmDocs => "helm-docs",
+            Self::Actionlint => "actionlint",
         }
     }
 }

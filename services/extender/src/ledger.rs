@@ -4,8 +4,8 @@
 //! decision: a pod's limit follows from its own annotations and its creation.
 //!
 //! **The estimate of savings.** The scheduler does not tell an extender which node it took, so it
-//! is taken to be one of the best score. Emissions are requested cores x watts per core x
-//! intensity now x expected duration. Without the policy the pod would have run when it was first
+//! is taken to be one of the best score. Energy is requested cores x watts per core x expected
+//! duration, emissions are that x intensity now. Without the policy the pod would have run when it was first
 //! offered nodes, on the mean of these. Both are rough; `method` names them
 //! (`best-score-first-offer`), and pods without an expected duration are left out.
 
@@ -13,11 +13,11 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 use carbon_kube_core::view::NodeView;
-use carbon_kube_core::{Span, Time};
+use carbon_kube_core::{Span, Time, Zone};
 use carbon_kube_policies::cycle::SCHEDULER_RETRY;
 
 use crate::answer::PodId;
-use crate::decide::Decision;
+use crate::decide::{Class, Decision};
 
 /// How estimates are made.
 pub const METHOD: &str = "best-score-first-offer";
@@ -50,12 +50,24 @@ struct Followed {
 }
 
 /// What came of a decision.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Entry {
     /// The pod waited so long, and does not any more.
     pub waited: Option<Span>,
-    /// Grams that it is going to emit, and would have emitted without the policy.
-    pub estimate: Option<(f64, f64)>,
+    /// What it is going to cost the climate.
+    pub estimate: Option<Estimate>,
+}
+
+/// What a placed pod is going to draw and emit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Estimate {
+    /// Grams that it is going to emit.
+    pub grams: f64,
+    /// Grams that it would have emitted without the policy.
+    pub grams_without: f64,
+    /// Joules that it is going to draw. Nodes of the best score may be in several zones: each has
+    /// the share of its nodes.
+    pub joules: Vec<(Zone, f64)>,
 }
 
 impl Ledger {
@@ -109,19 +121,29 @@ impl Pods {
     }
 }
 
-fn estimate(followed: &Followed, decision: &Decision<'_>) -> Option<(f64, f64)> {
+fn estimate(followed: &Followed, decision: &Decision<'_>) -> Option<Estimate> {
     let hours = decision.pod?.remaining?.hours();
-    let best = decision
-        .classes
-        .iter()
-        .filter(|class| class.verdict.feasible)
-        .map(|class| class.verdict.score)
-        .max()?;
-    let taken = mean(decision.classes.iter().filter_map(|class| {
-        let is_best = class.verdict.feasible && class.verdict.score == best;
-        is_best.then(|| Some((grams_per_hour(decision, &class.view)?, class.count)))
-    }))?;
-    Some((taken * hours, followed.first_offer? * hours))
+    let feasible = || decision.classes.iter().filter(|class| class.verdict.feasible);
+    let best = feasible().map(|class| class.verdict.score).max()?;
+    let taken: Vec<&Class> = feasible().filter(|class| class.verdict.score == best).collect();
+    let grams_per_hour =
+        mean(taken.iter().map(|class| Some((grams_per_hour(decision, &class.view)?, class.count))))?;
+    let nodes: u32 = taken.iter().map(|class| class.count).sum();
+    let mut joules: Vec<(Zone, f64)> = Vec::new();
+    for class in taken {
+        let (zone, _) = decision.zone(class.view.zone?)?;
+        let share = f64::from(class.count) / f64::from(nodes);
+        let drawn = watts(decision, &class.view)? * hours * 3_600.0 * share;
+        match joules.iter_mut().find(|(known, _)| known == zone) {
+            Some((_, sum)) => *sum += drawn,
+            None => joules.push((zone.clone(), drawn)),
+        }
+    }
+    Some(Estimate {
+        grams: grams_per_hour * hours,
+        grams_without: followed.first_offer? * hours,
+        joules,
+    })
 }
 
 fn mean_grams_per_hour(decision: &Decision<'_>) -> Option<f64> {
@@ -142,6 +164,10 @@ fn mean(values: impl Iterator<Item = Option<(f64, u32)>>) -> Option<f64> {
 
 fn grams_per_hour(decision: &Decision<'_>, node: &NodeView) -> Option<f64> {
     let (_, signal) = decision.zone(node.zone?)?;
-    let cores = decision.pod?.cpu.0 as f64 / 1_000.0;
-    Some(cores * node.watts_per_core.get() / 1_000.0 * signal.intensity?.get())
+    Some(watts(decision, node)? / 1_000.0 * signal.intensity?.get())
+}
+
+/// What the pod's requested cores draw on a node.
+fn watts(decision: &Decision<'_>, node: &NodeView) -> Option<f64> {
+    Some(decision.pod?.cpu.0 as f64 / 1_000.0 * node.watts_per_core.get())
 }

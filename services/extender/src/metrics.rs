@@ -72,6 +72,17 @@ pub struct Estimate {
     pub method: &'static str,
 }
 
+/// Whose energy, from which grid, and how it was estimated.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Drawn {
+    /// The pods' namespace.
+    pub workload_namespace: String,
+    /// The grid zone.
+    pub zone: String,
+    /// How: see `docs/metrics.md`.
+    pub method: &'static str,
+}
+
 /// Everything that is counted.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -93,6 +104,8 @@ pub struct Metrics {
     pub emissions: Family<Estimate, Sum>,
     /// What they would have emitted without the policy.
     pub counterfactual: Family<Estimate, Sum>,
+    /// Estimated energy of placed pods.
+    pub energy: Family<Drawn, Sum>,
     /// Documents that were refused.
     pub refused: Family<Document, Counter>,
 }
@@ -121,6 +134,7 @@ impl Metrics {
             waited: Histogram::new(WAITS),
             emissions: Family::default(),
             counterfactual: Family::default(),
+            energy: Family::default(),
             refused: Family::default(),
         };
         let m = metrics.clone();
@@ -144,6 +158,8 @@ impl Metrics {
             Unit::Grams,
             m.counterfactual,
         );
+        let help = "Estimated energy of placed pods";
+        registry.register_with_unit("energy", help, Unit::Joules, m.energy);
         let help = "ConfigMaps that were refused; the policy before stays in force";
         registry.register("document_refused", help, m.refused);
         metrics

@@ -11,7 +11,7 @@ use crate::answer::{Answer, PodId};
 use crate::decide::{Decision, Neutral};
 use crate::explain::{Explanation, Explanations, outcome};
 use crate::ledger::{Ledger, METHOD};
-use crate::metrics::{Decided, Estimate, Metrics, Reason, Request, Verb};
+use crate::metrics::{Decided, Drawn, Estimate, Metrics, Reason, Request, Verb};
 
 /// Where answers are recorded.
 #[derive(Debug)]
@@ -84,11 +84,16 @@ impl Recorder {
             self.metrics.released.get_or_create(&Reason { reason }).inc();
             self.metrics.waited.observe(waited.seconds());
         }
-        if let Some((emitted, without)) = entry.estimate {
+        if let Some(estimate) = entry.estimate {
             let workload_namespace = pod.namespace.clone();
-            let labels = Estimate { workload_namespace, method: METHOD };
-            self.metrics.emissions.get_or_create(&labels).inc_by(emitted);
-            self.metrics.counterfactual.get_or_create(&labels).inc_by(without);
+            let labels = Estimate { workload_namespace: workload_namespace.clone(), method: METHOD };
+            self.metrics.emissions.get_or_create(&labels).inc_by(estimate.grams);
+            self.metrics.counterfactual.get_or_create(&labels).inc_by(estimate.grams_without);
+            for (zone, joules) in estimate.joules {
+                let workload_namespace = workload_namespace.clone();
+                let labels = Drawn { workload_namespace, zone: zone.to_string(), method: METHOD };
+                self.metrics.energy.get_or_create(&labels).inc_by(joules);
+            }
         }
     }
 }

@@ -80,5 +80,9 @@ async fn the_estimate_is_grams_of_the_first_offer_and_of_the_best_score() {
     };
     // In France at 50 g/kWh, once: 1.56 g. On the mean of both, 200 g/kWh: 6.24 g.
     assert!((value("carbonkube_emissions_grams_total") - 1.56).abs() < 1e-9);
+    // 0.0312 kWh, all of them French: 112.32 kJ.
+    let french = "carbonkube_energy_joules_total{workload_namespace=\"team-a\",zone=\"EU-FR\"";
+    assert!((value(french) - 112_320.0).abs() < 1e-6);
+    assert!(!text.contains("zone=\"EU-DE\",method"), "{text}");
     assert!((value("carbonkube_counterfactual_emissions_grams_total") - 6.24).abs() < 1e-9);
 }
