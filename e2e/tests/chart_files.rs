@@ -15,10 +15,7 @@ use serde_json::{Map, Value};
 /// of the configuration, or of one of its definitions.
 const SERVICES: [(&str, &[&str]); 2] = [
     ("extender", &["source", "Server.listen", "Server.tls", "Telemetry.listen"]),
-    (
-        "poller",
-        &["output", "cacheFolder", "Cluster.namespace", "Lease.name", "Telemetry.listen"],
-    ),
+    ("poller", &["output", "cacheFolder", "Cluster.namespace", "Lease.name", "Telemetry.listen"]),
 ];
 
 /// Metrics that dashboards and rules ask for and that come from elsewhere, or come later.
@@ -204,7 +201,10 @@ fn dashboards_are_as_grafana_and_their_readers_want_them() {
     assert_eq!(uids, ["carbon-kube-overview", "carbon-kube-tuner", "carbon-kube-scheduler"]);
     for (file, dashboard) in &dashboards {
         let source = &dashboard["templating"]["list"][0];
-        assert_eq!((&source["name"], &source["type"]), (&"datasource".into(), &"datasource".into()));
+        assert_eq!(
+            (&source["name"], &source["type"]),
+            (&"datasource".into(), &"datasource".into())
+        );
         assert_eq!(dashboard["editable"], false, "{file}");
         let mut ids = BTreeSet::new();
         for panel in dashboard["panels"].as_array().unwrap() {
