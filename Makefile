@@ -47,7 +47,7 @@ FUZZ = services/extender/fuzz
 FUZZ_READERS = datasets/fuzz
 
 .PHONY: fuzz
-fuzz: fuzz-readers ## Fuzz requests, documents and readers, a minute each or RUNS=N inputs each (needs cargo-fuzz and a nightly compiler)
+fuzz: fuzz-readers fuzz-providers ## Fuzz requests, documents, readers and answers of providers, a minute each or RUNS=N inputs each (needs cargo-fuzz and a nightly compiler)
 	cp Cargo.lock $(FUZZ)/Cargo.lock
 	cargo run --locked -p carbon-kube-extender --example fuzz_seeds -- $(FUZZ)/corpus
 	cd $(FUZZ) && cargo +nightly fuzz run request -- -dict=protocol.dict $(FUZZ_LIMIT)
@@ -60,6 +60,17 @@ fuzz-readers: ## Fuzz the readers of grid data, workload traces and cluster obje
 	cd $(FUZZ_READERS) && cargo +nightly fuzz run $(FUZZ_SAFE) grid -- $(FUZZ_SHORT)
 	cd $(FUZZ_READERS) && cargo +nightly fuzz run $(FUZZ_SAFE) workload -- $(FUZZ_SHORT)
 	cd $(FUZZ_READERS) && cargo +nightly fuzz run $(FUZZ_SAFE) kubernetes -- $(FUZZ_SHORT)
+
+FUZZ_PROVIDERS = services/providers/fuzz
+ANSWERS = ../tests/providers/bodies
+
+.PHONY: fuzz-providers
+fuzz-providers: ## Fuzz the parsers of what providers answer
+	cp Cargo.lock $(FUZZ_PROVIDERS)/Cargo.lock
+	cd $(FUZZ_PROVIDERS) && set -e; for answer in $(notdir $(wildcard services/providers/tests/providers/bodies/*)); do \
+		mkdir -p corpus/$$answer; \
+		cargo +nightly fuzz run $(FUZZ_SAFE) $$answer corpus/$$answer $(ANSWERS)/$$answer -- $(FUZZ_SHORT); \
+	done
 
 # No address sanitizer: our code is forbidden to be unsafe, and what is looked for are panics. Overflow checks
 # and debug assertions stay on. Rows repeat, so short inputs find as much, sooner.

@@ -2,12 +2,16 @@
 
 use std::path::PathBuf;
 
+#[cfg(feature = "download")]
+use carbon_kube_core::Time;
 use carbon_kube_core::mix::FactorSet;
 use carbon_kube_core::zone::nearest_name;
 use carbon_kube_core::{Span, intensity};
 use carbon_kube_datasets::intensity as intensity_files;
 use carbon_kube_datasets::intensity::Gaps;
 use carbon_kube_datasets::workload::trace;
+#[cfg(feature = "download")]
+use carbon_kube_providers::config::ProviderName;
 use carbon_kube_sim::reproduce::Study;
 use carbon_kube_sim::sweep::Shard;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
@@ -126,6 +130,9 @@ pub enum DatasetsCommand {
     Stats(StatsArgs),
     /// Turn a series that was imported from CSV into Parquet, or back
     Convert(ConvertArgs),
+    /// Bring the history of a zone from a live source
+    #[cfg(feature = "download")]
+    Download(DownloadArgs),
     /// Fit the typical-year model to files in the open format
     FitTypicalYear(FitArgs),
 }
@@ -579,6 +586,42 @@ fn formats() -> String {
          carbon-kube datasets import objects.json -o mine.yaml",
     );
     text
+}
+
+#[cfg(feature = "download")]
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Keys, unless --config says otherwise, are in ELECTRICITY_MAPS_API_KEY, EIA_API_KEY, \
+                  ENTSOE_SECURITY_TOKEN, WATTTIME_USER and WATTTIME_PASSWORD; gb-carbon-intensity needs none.\n\n\
+                  Examples:\n  carbon-kube datasets download --zone EU-UK --from 2026-01-01 --to 2026-02-01 \
+                  --source gb-carbon-intensity -o UK.parquet\n  \
+                  carbon-kube datasets download --zone US-TX --from 2025-01-01 --to 2026-01-01 --source eia -o TX.parquet"
+)]
+pub struct DownloadArgs {
+    /// Zone, such as US-TX
+    #[arg(long)]
+    pub zone: String,
+    /// First instant: a date, or RFC 3339
+    #[arg(long, value_name = "TIME")]
+    pub from: Time,
+    /// First instant that is not wanted any more
+    #[arg(long, value_name = "TIME")]
+    pub to: Time,
+    /// Who is asked: electricity-maps, eia, entsoe, gb-carbon-intensity, watttime or carbon-aware-sdk
+    #[arg(long, value_name = "NAME")]
+    pub source: ProviderName,
+    /// Where to write: .parquet or .csv
+    #[arg(long, short, value_name = "OUT")]
+    pub out: PathBuf,
+    /// Replace OUT
+    #[arg(long)]
+    pub overwrite: bool,
+    /// The section `providers` of a poller's configuration, as a file of its own (YAML)
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -64,6 +64,10 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Datasets { command: DatasetsCommand::Convert(args) } => {
             datasets::convert::run(&args)
         }
+        #[cfg(feature = "download")]
+        Command::Datasets { command: DatasetsCommand::Download(args) } => {
+            datasets::download::run(&args)
+        }
         Command::Datasets { command: DatasetsCommand::FitTypicalYear(args) } => {
             datasets::fit_typical_year::run(&args)
         }

@@ -39,6 +39,7 @@ const ALLOWED: [(&str, &[&str]); 11] = [
             "carbon-kube-datasets",
             "carbon-kube-sim",
             "carbon-kube-trainer",
+            "carbon-kube-providers",
         ],
     ),
     (
@@ -64,7 +65,7 @@ const RESERVED: [(&str, &[&str]); 8] = [
         &["carbon-kube-telemetry", "carbon-kube-extender", "carbon-kube-poller", "carbon-kube-e2e"],
     ),
     ("axum", &["carbon-kube-telemetry", "carbon-kube-extender", "carbon-kube-poller"]),
-    // The command line has it for object stores, behind the feature `cloud`.
+    // The command line has it for object stores and live sources, behind `cloud` and `download`.
     (
         "tokio",
         &[

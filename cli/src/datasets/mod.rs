@@ -2,6 +2,8 @@
 
 pub mod convert;
 mod describe;
+#[cfg(feature = "download")]
+pub mod download;
 pub mod fit_typical_year;
 pub mod import;
 pub mod list;

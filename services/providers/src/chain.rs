@@ -154,9 +154,10 @@ impl Chain {
 
     /// Takes what an earlier run knew, such as the history in a document of its own.
     pub fn remember(&self, reading: &Reading) {
-        self.known(&reading.zone, |known| {
-            known.memory.absorb(reading, self.config.chain.fallback.memory);
-        });
+        let length = self.config.chain.fallback.memory;
+        if self.known(&reading.zone, |known| known.memory.absorb(reading, length)) {
+            self.save(&reading.zone);
+        }
     }
 
     /// The values that are remembered of a zone, of the source that spoke last, in order of time.
@@ -220,7 +221,6 @@ impl Chain {
         if wanted {
             self.past(zone, provider).await;
         }
-        self.save(zone);
     }
 
     /// The last day as a source has it today, remembered where it is believed.
@@ -271,7 +271,11 @@ impl Chain {
     fn known<T>(&self, zone: &Zone, look: impl FnOnce(&mut Known) -> T) -> T {
         let mut all = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let earlier = || Known {
-            memory: self.path(zone).and_then(|path| file::read(&path)).unwrap_or_default(),
+            memory: self
+                .path(zone)
+                .and_then(|path| file::read::<Memory>(&path))
+                .unwrap_or_default()
+                .checked(),
             reconciled: None,
         };
         look(all.entry(zone.clone()).or_insert_with(earlier))

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use carbon_kube_core::intensity::Signal;
 use carbon_kube_core::{Span, Zone};
@@ -391,6 +392,17 @@ impl ProviderName {
             Self::CarbonAwareSdk => "carbon-aware-sdk",
             Self::Nws => "nws",
         }
+    }
+}
+
+impl FromStr for ProviderName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|name| name.as_str() == text).ok_or_else(|| {
+            let names: Vec<&str> = Self::ALL.into_iter().map(Self::as_str).collect();
+            format!("`{text}` is no source; there are {}", names.join(", "))
+        })
     }
 }
 

@@ -119,7 +119,7 @@ impl Eia {
         // Two days, so that the usual fuels of an hour are known, and a late day is bridged.
         let (from, to) = (now.floor(Span::HOUR) - Span::DAY * 2, now.ceil(Span::HOUR));
         let respondent = self.respondent(zone)?;
-        let request = self.request(&respondent, from, to, 0)?;
+        let request = self.request(zone, &respondent, (from, to), 0)?;
         let call = Call { zone, name: Some("latest"), optional: false, request };
         let parse = |body: &[u8]| values(&parse(body, &respondent)?.rows, zone);
         // The hour after the newest one comes out an hour after it ended, at the earliest.
@@ -139,7 +139,7 @@ impl Eia {
         let respondent = self.respondent(zone)?;
         let (mut rows, mut read) = (Vec::new(), 0);
         for _ in 0..MOST_PAGES {
-            let request = self.request(&respondent, from, to, read)?;
+            let request = self.request(zone, &respondent, (from, to), read)?;
             let call = Call { zone, name: None, optional: false, request };
             let parse = |body: &[u8]| parse(body, &respondent);
             let Stored { value: page, .. } = self.guard.fetch(call, |_, _| false, parse).await?;
@@ -163,15 +163,16 @@ impl Eia {
     /// The hours that start in `[from, to)`, by their labels.
     fn request(
         &self,
+        zone: &Zone,
         respondent: &str,
-        from: Time,
-        to: Time,
+        (from, to): (Time, Time),
         offset: usize,
     ) -> Result<Request, ProviderError> {
+        let key = self.key.read().map_err(|problem| self.guard.unasked(zone, problem))?;
         let base = self.config.base_url.trim_end_matches('/');
         let hour = |at: Time| at.utc().strftime("%Y-%m-%dT%H").to_string();
         Ok(Request::get(format!("{base}/electricity/rto/fuel-type-data/data/"))
-            .secret_query("api_key", self.key.read()?)
+            .secret_query("api_key", key)
             .query("frequency", "hourly")
             .query("data[0]", "value")
             .query("facets[respondent][]", respondent)

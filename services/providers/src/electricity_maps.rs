@@ -5,11 +5,13 @@
 //! without `shouldUseFallbackCallerLookup=false` an unknown zone is answered with the zone of the
 //! *caller*, and what is counted depends on the plan, so both are read from the answer.
 
+use std::collections::BTreeMap;
+
 use carbon_kube_core::intensity::Signal;
 use carbon_kube_core::{Span, Time, Zone};
 use futures::future::FutureExt;
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 use crate::answer::{self, Values, malformed};
 use crate::config::{ElectricityMapsConfig, EmissionFactorType, ProviderName};
@@ -19,6 +21,9 @@ use crate::provider::{Health, Pending, Provider};
 use crate::reading::{Point, Reading, Source};
 use crate::secret::KeySource;
 use crate::transport::Request;
+
+/// How far back `history` goes, which every plan has: 24 values, and the hour that has begun.
+const RECENT: Span = Span::from_millis(25 * 3_600_000);
 
 /// The most hours of one call of `past-range`.
 const RANGE: Span = Span::from_millis(240 * 3_600_000);
@@ -127,7 +132,7 @@ impl ElectricityMaps {
         from: Time,
         to: Time,
     ) -> Result<Reading, ProviderError> {
-        let mut reading = if from >= self.guard.now() - Span::DAY {
+        let mut reading = if from >= self.guard.now() - RECENT {
             let request = self.request("carbon-intensity/history", zone)?;
             let stored = self.ask_list(zone, Some("history"), request, Values::cover).await?;
             self.reading(zone, stored)
@@ -202,7 +207,11 @@ impl ElectricityMaps {
             .query("zone", self.name_of(zone))
             .query("shouldUseFallbackCallerLookup", "false")
             .query("emissionFactorType", counted)
-            .secret_header("auth-token", self.key.read()?))
+            .secret_header("auth-token", self.key(zone)?))
+    }
+
+    fn key(&self, zone: &Zone) -> Result<SecretString, ProviderError> {
+        self.key.read().map_err(|problem| self.guard.unasked(zone, problem))
     }
 
     /// What Electricity Maps calls the zone.

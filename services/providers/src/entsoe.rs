@@ -141,7 +141,7 @@ impl Entsoe {
         // Two days, so that the usual types of an hour are known, and a late day is bridged.
         let (from, to) = (now.floor(Span::HOUR) - Span::DAY * 2, now.ceil(Span::HOUR));
         let area = self.area(zone)?;
-        let request = self.request(&area, from, to)?;
+        let request = self.request(zone, &area, (from, to))?;
         let call = Call { zone, name: Some("latest"), optional: false, request };
         // An hour comes out an hour after it ended, by law and at the earliest.
         let fresh = |values: &Values, now: Time| {
@@ -163,7 +163,7 @@ impl Entsoe {
         let mut start = from.floor(Span::HOUR);
         while start < to {
             let end = start.saturating_add(RANGE).min(to.ceil(Span::HOUR));
-            let request = self.request(&area, start, end)?;
+            let request = self.request(zone, &area, (start, end))?;
             let call = Call { zone, name: None, optional: false, request };
             let parse = |body: &[u8]| parse(body, &area)?.values(zone);
             let stored = self.guard.fetch(call, |_, _| false, parse).await?;
@@ -180,10 +180,16 @@ impl Entsoe {
         if whole.points.is_empty() { Err(empty()) } else { Ok(whole) }
     }
 
-    fn request(&self, area: &str, from: Time, to: Time) -> Result<Request, ProviderError> {
+    fn request(
+        &self,
+        zone: &Zone,
+        area: &str,
+        (from, to): (Time, Time),
+    ) -> Result<Request, ProviderError> {
+        let key = self.key.read().map_err(|problem| self.guard.unasked(zone, problem))?;
         let minute = |at: Time| at.utc().strftime("%Y%m%d%H%M").to_string();
         Ok(Request::get(self.config.base_url.as_str())
-            .secret_query("securityToken", self.key.read()?)
+            .secret_query("securityToken", key)
             .query("documentType", "A75")
             .query("processType", "A16")
             .query("in_Domain", area)

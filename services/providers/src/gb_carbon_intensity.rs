@@ -73,13 +73,17 @@ impl GbCarbonIntensity {
     async fn ask_latest(&self, zone: &Zone) -> Result<Reading, ProviderError> {
         let now = self.guard.now();
         let from = now.floor(Span::MINUTE * 30) - Span::DAY;
-        let url = self.range(from, now + Span::MINUTE * 30);
+        let url = self.range(from, now.floor(Span::MINUTE * 30) + Span::MINUTE * 30);
         let call = Call { zone, name: Some("latest"), optional: false, request: Request::get(url) };
-        let stored =
-            self.guard.fetch(call, Values::cover, |body| parse(body, Wanted::Actual)).await?;
+        // Without what is still to come, the newest value is that of the present half-hour.
+        let parse = |body: &[u8]| {
+            let Values { points, updated_at, factor_set } = parse(body, Wanted::Actual)?;
+            let begun = points.into_iter().filter(|point| point.start <= now);
+            Values::new(begun, updated_at, factor_set)
+        };
+        let stored = self.guard.fetch(call, Values::cover, parse).await?;
         let mut reading =
             stored.reading(zone, Source::GbCarbonIntensity, Signal::Average, MEASURED);
-        reading.points.retain(|point| point.start <= now);
         if reading.last().is_none_or(|point| point.is_estimated) {
             reading.confidence = ESTIMATED;
         }

@@ -14,6 +14,7 @@
 //! Each answer says which of these it is. Average and marginal intensity are never mixed.
 
 mod answer;
+pub mod aws;
 pub mod carbon_aware_sdk;
 pub mod chain;
 pub mod clock;

@@ -20,6 +20,7 @@ use crate::error::ProviderError;
 use crate::guard::{Call, Context, Guard, Stored};
 use crate::provider::{Health, Pending, Provider};
 use crate::reading::{Point, Reading, Source};
+use crate::secret::KeySource;
 use crate::transport::Request;
 
 /// Grams in a pound over kilowatt-hours in a megawatt-hour.
@@ -146,11 +147,12 @@ impl Watttime {
     async fn token(&self, zone: &Zone) -> Result<SecretString, ProviderError> {
         let now = self.guard.now();
         let kept = self.token.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((token, until)) = kept.filter(|(_, until)| now < *until) {
-            debug_assert!(until > now);
+        if let Some((token, _)) = kept.filter(|(_, until)| now < *until) {
             return Ok(token);
         }
-        let (user, password) = (self.config.user().read()?, self.config.password().read()?);
+        let read =
+            |source: KeySource| source.read().map_err(|problem| self.guard.unasked(zone, problem));
+        let (user, password) = (read(self.config.user())?, read(self.config.password())?);
         let pair = format!("{}:{}", user.expose_secret(), password.expose_secret());
         let basic: SecretString = format!("Basic {}", STANDARD.encode(pair)).into();
         let request = Request::get(self.url("login")).secret_header("authorization", basic);

@@ -37,10 +37,10 @@ pub struct Series {
 
 impl Memory {
     /// Takes what a source says now; what is older than `length` before its newest value is
-    /// forgotten. Only what somebody observed is taken.
-    pub fn absorb(&mut self, reading: &Reading, length: Span) {
+    /// forgotten. Only what somebody observed is taken. Whether anything is new.
+    pub fn absorb(&mut self, reading: &Reading, length: Span) -> bool {
         if !reading.source.is_observation() {
-            return;
+            return false;
         }
         let index = self.series.iter().position(|series| series.is_of(reading));
         let index = index.unwrap_or_else(|| {
@@ -49,10 +49,24 @@ impl Memory {
         });
         let series = &mut self.series[index];
         series.confidence = reading.confidence;
+        let mut new = false;
         for point in &reading.points {
-            series.put(*point);
+            new |= series.put(*point);
         }
         series.forget(length);
+        new
+    }
+
+    /// Without what no grid has: a file may have been written by anybody.
+    #[must_use]
+    pub fn checked(mut self) -> Self {
+        for series in &mut self.series {
+            series.points.retain(|_, point| {
+                GramsPerKwh::new(point.value.get()).is_some() && point.span.is_positive()
+            });
+        }
+        self.series.retain(|series| (0.0..=1.0).contains(&series.confidence));
+        self
     }
 
     /// The series whose newest value is the newest, of one signal.
@@ -111,15 +125,13 @@ impl Series {
         seen.then(|| std::array::from_fn(|hour| sums[hour] / f64::from(counts[hour])))
     }
 
-    fn put(&mut self, point: Point) {
-        // What came from a file is held against the range again.
-        if GramsPerKwh::new(point.value.get()).is_none() {
-            return;
+    fn put(&mut self, point: Point) -> bool {
+        let kept = self.points.get(&point.start);
+        if kept.is_some_and(|kept| !kept.is_estimated && point.is_estimated || *kept == point) {
+            return false;
         }
-        let measured = self.points.get(&point.start).is_some_and(|kept| !kept.is_estimated);
-        if !(measured && point.is_estimated) {
-            self.points.insert(point.start, point);
-        }
+        self.points.insert(point.start, point);
+        true
     }
 
     fn forget(&mut self, length: Span) {
@@ -174,6 +186,17 @@ mod tests {
             memory.absorb(&reading, Span::DAY);
             assert!((last(&memory).0 - expected).abs() < 1e-9, "{value}");
         }
+    }
+
+    #[test]
+    fn what_a_file_says_and_no_grid_has_is_left_out() {
+        let mut memory = Memory::default();
+        memory.absorb(&reading(Source::Eia, vec![point(0, 200.0, false)]), Span::DAY);
+        let text = serde_json::to_string(&memory).unwrap();
+        let read = |text: &str| serde_json::from_str::<Memory>(text).unwrap().checked();
+        assert_eq!(read(&text), memory);
+        let absurd = read(&text.replace("200.0", "-2e9"));
+        assert!(absurd.newest(Signal::Average).is_none_or(|series| series.last().is_none()));
     }
 
     #[test]

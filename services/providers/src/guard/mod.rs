@@ -187,6 +187,19 @@ impl Guard {
         result
     }
 
+    /// Notes that a call could not even be asked, such as without a key: for metrics, and for the log
+    /// where that is news. The circuit stays as it is, since trying again costs nothing.
+    pub fn unasked(&self, zone: &Zone, problem: ProviderError) -> ProviderError {
+        let kind = problem.kind();
+        self.count(zone, kind.as_str());
+        let before = self.watched(zone, |watched| watched.last_error.replace(kind));
+        if before != Some(kind) {
+            let provider = self.provider;
+            error!(provider, %zone, %problem, "the source can't be used");
+        }
+        problem
+    }
+
     /// What has been seen.
     #[must_use]
     pub fn health(&self) -> Health {

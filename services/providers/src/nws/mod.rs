@@ -198,7 +198,7 @@ impl Nws {
 
     async fn square_path(&self, zone: &Zone, site: &Site) -> Result<String, ProviderError> {
         let Place { latitude, longitude } = site.place;
-        let path = format!("points/{latitude:.4},{longitude:.4}");
+        let path = format!("points/{latitude},{longitude}");
         let Square { office, x, y } =
             self.ask(zone, site, SQUARE, &path, |_, _| true, weather::square).await?;
         Ok(format!("gridpoints/{office}/{x},{y}"))
@@ -216,7 +216,8 @@ impl Nws {
         let contact = self.config.contact.trim();
         if contact.is_empty() || !contact.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
             let problem = "`contact` has to say how the service can reach you";
-            return Err(ProviderError::Configuration(problem.to_owned()));
+            let problem = ProviderError::Configuration(problem.to_owned());
+            return Err(self.guard.unasked(zone, problem));
         }
         let base = self.config.base_url.trim_end_matches('/');
         let agent = concat!("carbon-kube/", env!("CARGO_PKG_VERSION"));

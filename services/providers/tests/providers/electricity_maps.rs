@@ -1,13 +1,14 @@
 //! Electricity Maps, in the shapes of its API.
 
+use carbon_kube_core::Span;
 use carbon_kube_core::intensity::Signal;
 use carbon_kube_providers::config::{ElectricityMapsConfig, ProviderName};
 use carbon_kube_providers::electricity_maps::ElectricityMaps;
-use carbon_kube_providers::{ErrorKind, Provider, Source};
+use carbon_kube_providers::{Circuit, ErrorKind, Provider, Source};
 use wiremock::matchers::{header, path, query_param};
 use wiremock::{Mock, ResponseTemplate};
 
-use crate::stand::{KEY, Stand, shown, time, zone};
+use crate::stand::{KEY, NOW, Stand, shown, time, zone};
 
 const NAME: ProviderName = ProviderName::ElectricityMaps;
 
@@ -204,6 +205,23 @@ async fn without_a_key_nothing_is_asked() {
         "configuration: no key: the variable `CARBON_KUBE_TEST_NO_SUCH_KEY` is not set"
     );
     assert_eq!(stand.requests().await, 0);
+    // It is in the metrics, and a key that comes later is used at once.
+    let health = provider.health();
+    assert_eq!(health.zones[&zone("EU-DE")].last_error, Some(ErrorKind::Configuration));
+    assert_eq!(health.zones[&zone("EU-DE")].requests["configuration"], 1);
+    assert_eq!(health.zones[&zone("EU-DE")].circuit, Circuit::Closed);
+}
+
+/// The last day is in every plan, and a moment passes between asking and looking at the clock.
+#[tokio::test]
+async fn the_last_day_needs_no_paid_call() {
+    let stand = Stand::new().await;
+    stand.answers(ResponseTemplate::new(404)).await;
+    let now = time(NOW);
+    let provider = stand.provider(NAME);
+    let _ = provider.history(&zone("EU-DE"), now - Span::DAY, now).await;
+    let requests = stand.server.received_requests().await.unwrap();
+    assert_eq!(requests[0].url.path(), "/carbon-intensity/history");
 }
 
 #[tokio::test]

@@ -2,8 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "test code")]
 
+#[cfg(feature = "aws-api")]
+mod aws;
 mod bad_answers;
+
 mod carbon_aware_sdk;
+mod chain;
 mod eia;
 mod electricity_maps;
 mod entsoe;

@@ -5,7 +5,8 @@ use carbon_kube_providers::config::EmissionFactorType;
 use carbon_kube_providers::gb_carbon_intensity::Wanted;
 use carbon_kube_providers::nws::weather;
 use carbon_kube_providers::{
-    Values, carbon_aware_sdk, eia, electricity_maps, entsoe, gb_carbon_intensity, watttime,
+    ErrorKind, Values, aws, carbon_aware_sdk, eia, electricity_maps, entsoe, gb_carbon_intensity,
+    watttime,
 };
 use proptest::prelude::*;
 
@@ -27,6 +28,7 @@ fn all(body: &[u8]) {
     let _ = weather::grid(body);
     let _ = weather::square(body);
     let _ = weather::hourly_wind(body);
+    let _ = aws::read_csv(body);
 }
 
 fn sane<E>(result: Result<Values, E>) {
@@ -37,40 +39,43 @@ fn sane<E>(result: Result<Values, E>) {
     assert!(values.points.iter().all(|point| point.span.is_positive()));
 }
 
-/// Bodies that are right, to be cut, spliced and bent.
-const BODIES: [&str; 8] = [
-    r#"{"zone":"DE","carbonIntensity":124,"datetime":"2024-05-17T10:00:00.000Z","updatedAt":"2024-05-17T09:42:30.000Z","isEstimated":true}"#,
-    r#"{"zone":"DE","history":[{"zone":"DE","carbonIntensity":999,"datetime":"2099-01-01T00:00:00.000Z"},{"carbonIntensity":null,"datetime":"2099-01-01T01:00:00Z"}]}"#,
-    r#"{"data":[{"from":"2020-09-19T11:30Z","to":"2020-09-19T12:00Z","intensity":{"forecast":83,"actual":85,"index":"low"}}]}"#,
-    r#"{"data":[{"point_time":"2026-04-01T00:00:00+00:00","value":412.5}],"meta":{"region":"CAISO_NORTH","signal_type":"co2_moer","units":"lbs_co2_per_mwh","data_point_period_seconds":300}}"#,
-    r#"[{"location":"x","time":"2021-10-25T14:50:00+00:00","rating":90,"duration":"01:00"}]"#,
-    r#"{"response":{"total":"2","data":[{"period":"2026-05-12T00","respondent":"CISO","fueltype":"NG","value":"4886","value-units":"megawatthours"}]}}"#,
-    r#"{"properties":{"timestamp":"2026-03-29T11:53:00Z","gridId":"HNX","gridX":1,"gridY":2,"windSpeed":{"uom":"wmoUnit:km_h-1","unitCode":"wmoUnit:km_h-1","value":28,"values":[{"validTime":"2026-03-29T03:00:00Z/P7DT22H","value":3}]},"cloudLayers":[{"amount":"FEW"}],"periods":[]}}"#,
-    "<GL_MarketDocument><TimeSeries><inBiddingZone_Domain.mRID>10Y1001A1001A82H</inBiddingZone_Domain.mRID><MktPSRType><psrType>B04</psrType></MktPSRType><Period><timeInterval><start>2026-03-28T23:00Z</start><end>2026-03-29T01:00Z</end></timeInterval><resolution>PT60M</resolution><Point><position>1</position><quantity>5</quantity></Point></Period></TimeSeries></GL_MarketDocument>",
+/// Bodies that are right, to be cut, spliced and bent. The fuzzers begin with them too.
+const BODIES: [&str; 14] = [
+    include_str!("bodies/electricity_maps/latest.json"),
+    include_str!("bodies/electricity_maps/history.json"),
+    include_str!("bodies/gb_carbon_intensity/range.json"),
+    include_str!("bodies/watttime/historical.json"),
+    include_str!("bodies/carbon_aware_sdk/emissions.json"),
+    include_str!("bodies/carbon_aware_sdk/forecast.json"),
+    include_str!("bodies/eia/page.json"),
+    include_str!("bodies/entsoe/generation.xml"),
+    include_str!("bodies/entsoe/none.xml"),
+    include_str!("bodies/nws/observation.json"),
+    include_str!("bodies/nws/grid.json"),
+    include_str!("bodies/nws/point.json"),
+    include_str!("bodies/nws/hourly.json"),
+    include_str!("bodies/aws/export.csv"),
 ];
 
+/// The corpus is worth something only where it is understood as it is.
 #[test]
 fn each_body_is_read_by_its_parser() {
-    // The corpus is worth something only where it is understood as it is.
-    assert!(
-        electricity_maps::parse_latest(BODIES[0].as_bytes(), "DE", EmissionFactorType::Direct)
-            .is_ok()
-    );
-    assert!(
-        electricity_maps::parse_list(BODIES[1].as_bytes(), "DE", EmissionFactorType::Direct)
-            .is_ok()
-    );
-    assert!(gb_carbon_intensity::parse(BODIES[2].as_bytes(), Wanted::Actual).is_ok());
-    assert!(watttime::parse(BODIES[3].as_bytes(), "CAISO_NORTH").is_ok());
-    assert!(carbon_aware_sdk::parse(BODIES[4].as_bytes(), "x", "y").is_ok());
-    assert!(eia::parse(BODIES[5].as_bytes(), "CISO").is_ok());
-    assert!(weather::observation(BODIES[6].as_bytes()).is_ok());
-    assert!(
-        entsoe::parse(BODIES[7].as_bytes(), "10Y1001A1001A82H")
-            .unwrap()
-            .values(&zone("EU-DE"))
-            .is_ok()
-    );
+    let direct = EmissionFactorType::Direct;
+    let body = |index: usize| BODIES[index].as_bytes();
+    electricity_maps::parse_latest(body(0), "DE", direct).unwrap();
+    electricity_maps::parse_list(body(1), "DE", direct).unwrap();
+    gb_carbon_intensity::parse(body(2), Wanted::Actual).unwrap();
+    watttime::parse(body(3), "CAISO_NORTH").unwrap();
+    carbon_aware_sdk::parse(body(4), "x", "y").unwrap();
+    carbon_aware_sdk::parse_forecast(body(5), "x", "y").unwrap();
+    eia::values(&eia::parse(body(6), "CISO").unwrap().rows, &zone("US-CA")).unwrap();
+    entsoe::parse(body(7), "10Y1001A1001A82H").unwrap().values(&zone("EU-DE")).unwrap();
+    assert_eq!(entsoe::parse(body(8), "x").unwrap_err().kind(), ErrorKind::NoData);
+    weather::observation(body(9)).unwrap();
+    weather::grid(body(10)).unwrap();
+    weather::square(body(11)).unwrap();
+    weather::hourly_wind(body(12)).unwrap();
+    assert_eq!(aws::read_csv(body(13)).unwrap().len(), 1);
 }
 
 proptest! {

@@ -50,6 +50,12 @@ impl Stand {
         Self { server: MockServer::start().await, context, folder }
     }
 
+    /// A file with the key.
+    #[cfg(feature = "aws-api")]
+    pub fn key_file(&self) -> std::path::PathBuf {
+        self.folder.path().join("key")
+    }
+
     /// Answers every request so, but for WattTime's login.
     pub async fn answers(&self, template: ResponseTemplate) {
         self.server.reset().await;
