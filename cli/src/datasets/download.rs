@@ -41,7 +41,8 @@ pub fn run(args: &DownloadArgs) -> Result<ExitCode, Failure> {
     let estimated = reading.points.iter().filter(|point| point.is_estimated).count();
     let notes = BTreeMap::from([(DOWNLOAD.to_owned(), notes(args, &reading, estimated))]);
     storage.write(&args.out, args.overwrite, &series, &notes)?;
-    report(args, &series, estimated)
+    report(args, &series, estimated)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The file's configuration, or else the source alone with the usual variables for its keys.
@@ -162,11 +163,7 @@ fn notes(args: &DownloadArgs, reading: &Reading, estimated: usize) -> String {
     .to_string()
 }
 
-fn report(
-    args: &DownloadArgs,
-    series: &IntensitySeries,
-    estimated: usize,
-) -> Result<ExitCode, Failure> {
+fn report(args: &DownloadArgs, series: &IntensitySeries, estimated: usize) -> Result<(), Failure> {
     let stats = Stats::of(series);
     if args.json {
         let mut json = describe::json(series, &stats, None);

@@ -106,12 +106,7 @@ impl CarbonAwareSdk {
         from: Time,
         to: Time,
     ) -> Result<Reading, ProviderError> {
-        let mut reading = self.ask_range(zone, None, from, to).await?;
-        reading.points.retain(|point| (from..to).contains(&point.start));
-        if reading.points.is_empty() {
-            return Err(ProviderError::NoData(format!("nothing from {from} to {to}")));
-        }
-        Ok(reading)
+        self.ask_range(zone, None, from, to).await?.within(from, to)
     }
 
     async fn ask_forecast(&self, zone: &Zone) -> Result<Reading, ProviderError> {

@@ -319,7 +319,9 @@ pub struct ZoneConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct PlausibilityConfig {
-    /// The lowest value, in g/kWh. Default 1: no grid of the table has been below 2.
+    /// The lowest average value, in g/kWh. Default 1: no grid of the bundled years has been below 2,
+    /// and a nothing that is an error would release every pod. A grid of water alone needs 0. A
+    /// marginal value may always be 0: the next kWh may be wind that is thrown away.
     #[schemars(range(min = 0.0, max = 10_000.0))]
     pub min_grams_per_kwh: f64,
     /// The highest value, in g/kWh. Default 1500, above a grid of lignite alone.

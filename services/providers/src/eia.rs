@@ -17,7 +17,7 @@ use crate::error::ProviderError;
 use crate::guard::{Call, Context, Guard, Stored};
 use crate::mix::Hours;
 use crate::provider::{Health, Pending, Provider};
-use crate::reading::{Point, Reading, Source};
+use crate::reading::{Reading, Source};
 use crate::secret::KeySource;
 use crate::transport::Request;
 
@@ -149,15 +149,10 @@ impl Eia {
                 break;
             }
         }
-        let mut value = values(&rows, zone)?;
-        value.points.retain(|point: &Point| (from..to).contains(&point.start));
+        let value = values(&rows, zone)?;
         let fetched_at = self.guard.now();
         let stored = Stored { value, fetched_at, etag: None, last_modified: None };
-        let reading = stored.reading(zone, Source::Eia, Signal::Average, CONFIDENCE);
-        if reading.points.is_empty() {
-            return Err(ProviderError::NoData(format!("nothing from {from} to {to}")));
-        }
-        Ok(reading)
+        stored.reading(zone, Source::Eia, Signal::Average, CONFIDENCE).within(from, to)
     }
 
     /// The hours that start in `[from, to)`, by their labels.

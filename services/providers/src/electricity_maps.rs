@@ -18,6 +18,7 @@ use crate::config::{ElectricityMapsConfig, EmissionFactorType, ProviderName};
 use crate::error::ProviderError;
 use crate::guard::{Call, Context, Guard, Stored};
 use crate::provider::{Health, Pending, Provider};
+use crate::range;
 use crate::reading::{Point, Reading, Source};
 use crate::secret::KeySource;
 use crate::transport::Request;
@@ -132,44 +133,21 @@ impl ElectricityMaps {
         from: Time,
         to: Time,
     ) -> Result<Reading, ProviderError> {
-        let mut reading = if from >= self.guard.now() - RECENT {
+        if from >= self.guard.now() - RECENT {
             let request = self.request("carbon-intensity/history", zone)?;
             let stored = self.ask_list(zone, Some("history"), request, Values::cover).await?;
-            self.reading(zone, stored)
-        } else {
-            self.ask_ranges(zone, from, to).await?
-        };
-        reading.points.retain(|point| (from..to).contains(&point.start));
-        if reading.points.is_empty() {
-            return Err(ProviderError::NoData(format!("nothing from {from} to {to}")));
+            return self.reading(zone, stored).within(from, to);
         }
-        Ok(reading)
+        range::in_parts(from, to, RANGE, |from, to| self.ask_range(zone, from, to)).await
     }
 
-    /// A long range, in as many calls as it takes.
-    async fn ask_ranges(
-        &self,
-        zone: &Zone,
-        from: Time,
-        to: Time,
-    ) -> Result<Reading, ProviderError> {
-        let mut whole: Option<Reading> = None;
-        let mut start = from;
-        while start < to {
-            let end = start.saturating_add(RANGE).min(to);
-            let request = self
-                .request("carbon-intensity/past-range", zone)?
-                .query("start", start.to_string())
-                .query("end", end.to_string());
-            let stored = self.ask_list(zone, None, request, |_, _| false).await?;
-            let part = self.reading(zone, stored);
-            match &mut whole {
-                Some(whole) => whole.append(part)?,
-                None => whole = Some(part),
-            }
-            start = end;
-        }
-        whole.ok_or_else(|| ProviderError::NoData("an empty range".to_owned()))
+    async fn ask_range(&self, zone: &Zone, from: Time, to: Time) -> Result<Reading, ProviderError> {
+        let request = self
+            .request("carbon-intensity/past-range", zone)?
+            .query("start", from.to_string())
+            .query("end", to.to_string());
+        let stored = self.ask_list(zone, None, request, |_, _| false).await?;
+        Ok(self.reading(zone, stored))
     }
 
     async fn ask_forecast(&self, zone: &Zone) -> Result<Reading, ProviderError> {

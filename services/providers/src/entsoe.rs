@@ -19,6 +19,7 @@ use crate::error::ProviderError;
 use crate::guard::{Call, Context, Guard};
 use crate::mix::Hours;
 use crate::provider::{Health, Pending, Provider};
+use crate::range;
 use crate::reading::{Reading, Source};
 use crate::secret::KeySource;
 use crate::transport::Request;
@@ -158,26 +159,18 @@ impl Entsoe {
         from: Time,
         to: Time,
     ) -> Result<Reading, ProviderError> {
+        let whole = (from.floor(Span::HOUR), to.ceil(Span::HOUR));
+        let ask = |from, to| self.ask_range(zone, from, to);
+        range::in_parts(whole.0, whole.1, RANGE, ask).await?.within(from, to)
+    }
+
+    async fn ask_range(&self, zone: &Zone, from: Time, to: Time) -> Result<Reading, ProviderError> {
         let area = self.area(zone)?;
-        let mut whole: Option<Reading> = None;
-        let mut start = from.floor(Span::HOUR);
-        while start < to {
-            let end = start.saturating_add(RANGE).min(to.ceil(Span::HOUR));
-            let request = self.request(zone, &area, (start, end))?;
-            let call = Call { zone, name: None, optional: false, request };
-            let parse = |body: &[u8]| parse(body, &area)?.values(zone);
-            let stored = self.guard.fetch(call, |_, _| false, parse).await?;
-            let part = stored.reading(zone, Source::Entsoe, Signal::Average, CONFIDENCE);
-            match &mut whole {
-                Some(whole) => whole.append(part)?,
-                None => whole = Some(part),
-            }
-            start = end;
-        }
-        let empty = || ProviderError::NoData(format!("nothing from {from} to {to}"));
-        let mut whole = whole.ok_or_else(empty)?;
-        whole.points.retain(|point| (from..to).contains(&point.start));
-        if whole.points.is_empty() { Err(empty()) } else { Ok(whole) }
+        let request = self.request(zone, &area, (from, to))?;
+        let call = Call { zone, name: None, optional: false, request };
+        let parse = |body: &[u8]| parse(body, &area)?.values(zone);
+        let stored = self.guard.fetch(call, |_, _| false, parse).await?;
+        Ok(stored.reading(zone, Source::Entsoe, Signal::Average, CONFIDENCE))
     }
 
     fn request(

@@ -14,6 +14,7 @@ use crate::config::{GbCarbonIntensityConfig, ProviderName};
 use crate::error::ProviderError;
 use crate::guard::{Call, Context, Guard};
 use crate::provider::{Health, Pending, Provider};
+use crate::range;
 use crate::reading::{Point, Reading, Source};
 use crate::transport::Request;
 
@@ -96,27 +97,17 @@ impl GbCarbonIntensity {
         from: Time,
         to: Time,
     ) -> Result<Reading, ProviderError> {
-        let mut whole: Option<Reading> = None;
-        let mut start = from;
-        while start < to {
-            let end = start.saturating_add(RANGE).min(to);
-            let request = Request::get(self.range(start, end));
-            let call = Call { zone, name: None, optional: false, request };
-            let parse = |body: &[u8]| parse(body, Wanted::Actual);
-            let stored = self.guard.fetch(call, |_, _| false, parse).await?;
-            let part = stored.reading(zone, Source::GbCarbonIntensity, Signal::Average, MEASURED);
-            match &mut whole {
-                Some(whole) => whole.append(part)?,
-                None => whole = Some(part),
-            }
-            start = end;
-        }
-        let empty = || ProviderError::NoData(format!("nothing from {from} to {to}"));
-        let mut whole = whole.ok_or_else(empty)?;
-        // An answer begins with the half-hour before; what is still to come is no history.
+        // What is still to come is no history.
         let to = to.min(self.guard.now());
-        whole.points.retain(|point| (from..to).contains(&point.start));
-        if whole.points.is_empty() { Err(empty()) } else { Ok(whole) }
+        range::in_parts(from, to, RANGE, |from, to| self.ask_range(zone, from, to)).await
+    }
+
+    async fn ask_range(&self, zone: &Zone, from: Time, to: Time) -> Result<Reading, ProviderError> {
+        let request = Request::get(self.range(from, to));
+        let call = Call { zone, name: None, optional: false, request };
+        let parse = |body: &[u8]| parse(body, Wanted::Actual);
+        let stored = self.guard.fetch(call, |_, _| false, parse).await?;
+        Ok(stored.reading(zone, Source::GbCarbonIntensity, Signal::Average, MEASURED))
     }
 
     async fn ask_forecast(&self, zone: &Zone) -> Result<Reading, ProviderError> {

@@ -30,6 +30,7 @@ pub mod mix;
 pub mod nws;
 pub mod plausibility;
 pub mod provider;
+mod range;
 pub mod reading;
 pub mod secret;
 pub mod sources;

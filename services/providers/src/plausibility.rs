@@ -1,5 +1,6 @@
 //! What is believed of what a source says.
 
+use carbon_kube_core::intensity::Signal;
 use carbon_kube_core::{GramsPerKwh, Span, Time, Zone};
 
 use crate::config::PlausibilityConfig;
@@ -69,7 +70,7 @@ pub fn check(
     if age > config.max_age {
         return Err(Implausible::Old(age));
     }
-    last.map_or(Ok(()), |last| check_jump(reading, last, config))
+    check_jump(reading, last, config)
 }
 
 /// Holds a forecast, or a history, against what is believed: any age and any instant will do.
@@ -91,26 +92,35 @@ pub fn check_values(
     if let Some(pair) = reading.points.windows(2).find(|pair| pair[0].start >= pair[1].start) {
         return Err(Implausible::Order(pair[1].start));
     }
-    let (low, high) = (config.min_grams_per_kwh, config.max_grams_per_kwh);
+    let low = match reading.signal {
+        Signal::Average => config.min_grams_per_kwh,
+        Signal::Marginal => 0.0,
+    };
+    let high = config.max_grams_per_kwh;
     let out = reading.points.iter().find(|point| !(low..=high).contains(&point.value.get()));
     out.map_or(Ok(()), |point| {
         Err(Implausible::Range { value: point.value, at: point.start, low, high })
     })
 }
 
-/// The newest value against the one before it in the reading, else against the last one believed.
-/// The longer the time between the two, the more may have changed; within an hour as much as in one.
+/// The newest value against the last one believed; where nothing was believed yet, against the one
+/// before it. The longer the time between the two, the more may have changed; within an hour as much as
+/// in one. So a step that lasts is believed in the end, however large it was.
 fn check_jump(
     reading: &Reading,
-    last: &Point,
+    last: Option<&Point>,
     config: &PlausibilityConfig,
 ) -> Result<(), Implausible> {
-    let newest = reading.points.iter().find(|point| point.start > last.start);
-    let Some(newest) = newest else { return Ok(()) };
-    let within = newest.start - last.start;
+    let (before, newest) = match (reading.points.as_slice(), last) {
+        ([.., newest], Some(last)) | ([.., last, newest], None) => (last, newest),
+        _ => return Ok(()),
+    };
+    let within = newest.start - before.start;
+    let (from, to) = (before.value, newest.value);
     let most = config.max_jump_grams_per_kwh * within.hours().max(1.0);
-    if (newest.value.get() - last.value.get()).abs() > most {
-        return Err(Implausible::Jump { from: last.value, to: newest.value, within });
+    // The same period again may have been corrected, by as much as it takes.
+    if within.is_positive() && (to.get() - from.get()).abs() > most {
+        return Err(Implausible::Jump { from, to, within });
     }
     Ok(())
 }
@@ -118,8 +128,6 @@ fn check_jump(
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "test code")]
-
-    use carbon_kube_core::intensity::Signal;
 
     use super::*;
     use crate::reading::Source;
@@ -196,6 +204,30 @@ mod tests {
         ] {
             assert_eq!(verdict(&points, last.as_ref()), expected, "{points:?}");
         }
+    }
+
+    #[test]
+    fn a_jump_at_the_end_of_a_reading_counts_and_a_step_that_lasts_is_believed() {
+        let hours = |values: [f64; 3]| {
+            let at = |hour: usize| format!("2026-03-29T{}:00:00Z", 10 + hour);
+            values.iter().enumerate().map(|(i, value)| point(&at(i), *value)).collect::<Vec<_>>()
+        };
+        let known = |hour: &str| point(&format!("2026-03-29T{hour}:00:00Z"), 200.0);
+        let jump = "jumps from 200 g/kWh to 600 g/kWh within 1h";
+        assert_eq!(verdict(&hours([200.0, 200.0, 600.0]), None), jump);
+        assert_eq!(verdict(&hours([200.0, 200.0, 600.0]), Some(&known("11"))), jump);
+        // Two hours after the last value that was believed, 400 g are 200 in each.
+        assert_eq!(verdict(&hours([200.0, 600.0, 600.0]), Some(&known("10"))), "fine");
+        assert_eq!(verdict(&hours([200.0, 600.0, 600.0]), None), "fine");
+    }
+
+    #[test]
+    fn the_next_kilowatt_hour_may_be_wind_that_is_thrown_away() {
+        let (california, config) = ("US-CA".parse().unwrap(), PlausibilityConfig::default());
+        let average = reading(&[point("2026-03-29T12:00:00Z", 0.0)]);
+        let marginal = Reading { signal: Signal::Marginal, ..average.clone() };
+        assert!(check_values(&average, &california, &config).is_err());
+        assert_eq!(check_values(&marginal, &california, &config), Ok(()));
     }
 
     #[test]

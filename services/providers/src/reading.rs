@@ -99,6 +99,19 @@ impl Reading {
         Ok(())
     }
 
+    /// Only the values whose periods start in `[from, to)`.
+    ///
+    /// # Errors
+    ///
+    /// [`ProviderError::NoData`] where there is none.
+    pub fn within(mut self, from: Time, to: Time) -> Result<Self, ProviderError> {
+        self.points.retain(|point| (from..to).contains(&point.start));
+        if self.points.is_empty() {
+            return Err(ProviderError::NoData(format!("nothing from {from} to {to}")));
+        }
+        Ok(self)
+    }
+
     /// The newest point.
     #[must_use]
     pub fn last(&self) -> Option<&Point> {

@@ -19,6 +19,7 @@ use crate::config::{ProviderName, WatttimeConfig};
 use crate::error::ProviderError;
 use crate::guard::{Call, Context, Guard, Stored};
 use crate::provider::{Health, Pending, Provider};
+use crate::range;
 use crate::reading::{Point, Reading, Source};
 use crate::secret::KeySource;
 use crate::transport::Request;
@@ -87,10 +88,7 @@ impl Watttime {
 
     async fn ask_latest(&self, zone: &Zone) -> Result<Reading, ProviderError> {
         let now = self.guard.now();
-        let region = self.region(zone)?;
-        let name = Some("latest");
-        let stored = self.ask(zone, name, &region, Some((now - Span::HOUR * 2, now))).await?;
-        Ok(stored.reading(zone, Source::Watttime, Signal::Marginal, CONFIDENCE))
+        self.ask_range(zone, Some("latest"), now - Span::HOUR * 2, now).await
     }
 
     async fn ask_history(
@@ -99,23 +97,18 @@ impl Watttime {
         from: Time,
         to: Time,
     ) -> Result<Reading, ProviderError> {
-        let region = self.region(zone)?;
-        let mut whole: Option<Reading> = None;
-        let mut start = from;
-        while start < to {
-            let end = start.saturating_add(RANGE).min(to);
-            let stored = self.ask(zone, None, &region, Some((start, end))).await?;
-            let part = stored.reading(zone, Source::Watttime, Signal::Marginal, CONFIDENCE);
-            match &mut whole {
-                Some(whole) => whole.append(part)?,
-                None => whole = Some(part),
-            }
-            start = end;
-        }
-        let empty = || ProviderError::NoData(format!("nothing from {from} to {to}"));
-        let mut whole = whole.ok_or_else(empty)?;
-        whole.points.retain(|point| (from..to).contains(&point.start));
-        if whole.points.is_empty() { Err(empty()) } else { Ok(whole) }
+        range::in_parts(from, to, RANGE, |from, to| self.ask_range(zone, None, from, to)).await
+    }
+
+    async fn ask_range(
+        &self,
+        zone: &Zone,
+        name: Option<&str>,
+        from: Time,
+        to: Time,
+    ) -> Result<Reading, ProviderError> {
+        let stored = self.ask(zone, name, &self.region(zone)?, Some((from, to))).await?;
+        Ok(stored.reading(zone, Source::Watttime, Signal::Marginal, CONFIDENCE))
     }
 
     async fn ask_forecast(&self, zone: &Zone) -> Result<Reading, ProviderError> {

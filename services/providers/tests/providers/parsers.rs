@@ -113,13 +113,22 @@ proptest! {
 
     #[test]
     fn instants_of_all_times_are_read_or_refused(
-        year in -9999..9999_i32, month in 0..14_u32, day in 0..33_u32, hour in 0..26_u32, minute in 0..62_u32,
+        index in 0..BODIES.len(),
+        year in -9999..9999_i32,
+        month in 0..14_u32,
+        day in 0..33_u32,
+        hour in 0..26_u32,
+        minute in 0..62_u32,
     ) {
         let stamp = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}");
-        for body in BODIES {
-            for old in ["2024-05-17T10:00", "2099-01-01T00:00", "2020-09-19T11:30", "2026-04-01T00:00", "2021-10-25T14:50", "2026-03-29T03:00", "2026-03-29T11:53", "2026-03-28T23:00", "2026-05-12T00"] {
-                all(body.replacen(old, &stamp, 1).as_bytes());
-            }
+        let mut body = BODIES[index].to_owned();
+        for old in [
+            "2024-05-17T10:00", "2099-01-01T00:00", "2020-09-19T11:30", "2026-04-01T00:00",
+            "2021-10-25T14:50", "2026-03-29T01:30", "2026-03-29T03:00", "2026-03-29T11:53",
+            "2026-03-28T23:00", "2026-03-28T20:00", "2026-05-12T00", "2026-01-01T00:00",
+        ] {
+            body = body.replacen(old, &stamp, 1);
         }
+        all(body.as_bytes());
     }
 }
