@@ -88,9 +88,8 @@ pub fn objects(manifest: &str) -> Result<Vec<Value>> {
 /// # Errors
 /// When there is none.
 pub fn find<'a>(objects: &'a [Value], kind: &str, name: &str) -> Result<&'a Value> {
-    let found = objects
-        .iter()
-        .find(|object| object["kind"] == kind && object["metadata"]["name"] == name);
+    let found =
+        objects.iter().find(|object| object["kind"] == kind && object["metadata"]["name"] == name);
     found.with_context(|| format!("the chart renders no {kind} {name}"))
 }
 
@@ -141,8 +140,11 @@ pub fn write_schemas(open_api: &Value, folder: &Path) -> Result<usize> {
             let mut needed = BTreeSet::new();
             references(&strict[name], &strict, &mut needed);
             let mut schema = strict[name].clone();
-            schema["definitions"] =
-                needed.iter().map(|name| (name.clone(), strict[name].clone())).collect::<Map<_, _>>().into();
+            schema["definitions"] = needed
+                .iter()
+                .map(|name| (name.clone(), strict[name].clone()))
+                .collect::<Map<_, _>>()
+                .into();
             std::fs::write(folder.join(file), schema.to_string())?;
             written += 1;
         }

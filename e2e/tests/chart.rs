@@ -12,6 +12,7 @@ use carbon_kube_e2e::apply::apply;
 use carbon_kube_e2e::chart::{self, RELEASE, find, helm, objects, render, succeeded};
 use carbon_kube_e2e::cluster::{self, Cluster, ClusterOptions, Need};
 use carbon_kube_e2e::extender::binary;
+use carbon_kube_e2e::monitoring;
 use carbon_kube_e2e::nodes::{self, FakeNode};
 use carbon_kube_e2e::pki::User;
 use carbon_kube_e2e::process::{Process, Program, free_port};
@@ -134,7 +135,7 @@ const WRONG: [(&str, &str); 31] = [
         "credentials: {existingSecret: a, inline: {KEY: b}}",
         "choose one of existingSecret, inline and externalSecret",
     ),
-    ("credentials: {inline: {electricity-maps: x}}", "at '/credentials/inline'"),
+    ("credentials: {inline: {electricity-maps: x}}", "properties 'electricity-maps' not allowed"),
     (
         "credentials: {externalSecret: {enabled: true}}",
         "credentials.externalSecret.secretStoreRef.name: name the store",
@@ -180,7 +181,8 @@ fn the_readme_is_made_from_the_values() {
 #[test]
 fn every_value_is_described() {
     let readme = fs::read_to_string(chart::folder().join("README.md")).unwrap();
-    let rows = readme.lines().filter(|line| line.starts_with("| ") && line.matches(" | ").count() == 3);
+    let rows =
+        readme.lines().filter(|line| line.starts_with("| ") && line.matches(" | ").count() == 3);
     let mut described = 0;
     for row in rows {
         let text = row.trim_end_matches('|').trim_end().rsplit(" | ").next().unwrap();
@@ -218,7 +220,8 @@ fn the_rights_of_the_extender_are_those_that_its_tests_run_with() {
     let home = home();
     let rules = |objects: &[Value], kind: &str| -> Vec<Value> {
         let of_extender = |object: &&Value| {
-            object["kind"] == kind && object["metadata"]["name"].as_str().unwrap().ends_with("extender")
+            object["kind"] == kind
+                && object["metadata"]["name"].as_str().unwrap().ends_with("extender")
         };
         objects.iter().filter(of_extender).map(|role| role["rules"].clone()).collect()
     };
@@ -227,6 +230,51 @@ fn the_rights_of_the_extender_are_those_that_its_tests_run_with() {
     for kind in ["ClusterRole", "Role"] {
         assert_eq!(rules(&chart, kind), rules(&shipped, kind), "{kind}");
     }
+}
+
+#[test]
+fn the_rules_of_the_chart_are_those_of_its_files_for_what_is_installed() {
+    if skips("the_rules_of_the_chart_are_those_of_its_files_for_what_is_installed") {
+        return;
+    }
+    let home = home();
+    let rendered = |values: &str| -> BTreeMap<String, Value> {
+        let path = write(home.path(), "values.yaml", values);
+        let objects = render(home.path(), &[&path]).unwrap();
+        let groups = find(&objects, "PrometheusRule", RELEASE).unwrap()["spec"]["groups"].clone();
+        let rules =
+            groups.as_array().unwrap().iter().flat_map(|group| group["rules"].as_array().unwrap());
+        let name =
+            |rule: &Value| rule["alert"].as_str().or(rule["record"].as_str()).unwrap().to_owned();
+        rules.map(|rule| (name(rule), rule.clone())).collect()
+    };
+    let files: BTreeMap<String, Value> =
+        monitoring::rules().unwrap().into_iter().map(|rule| (rule.name, rule.rule)).collect();
+    let all =
+        rendered("{prometheusRule: {enabled: true, highIntensity: true}, tuner: {enabled: true}}");
+    assert_eq!(all, files);
+
+    let fewer = rendered(
+        "{scheduler: {mode: extender-only}, poller: {mode: cronjob}, prometheusRule: \
+         {enabled: true, disabledAlerts: [CarbonKubeExtenderSlow], runbookUrl: 'https://wiki.example/x'}}",
+    );
+    let left_out: Vec<&str> =
+        files.keys().map(String::as_str).filter(|name| !fewer.contains_key(*name)).collect();
+    let expected = [
+        "CarbonKubeCircuitOpen",
+        "CarbonKubeExtenderSlow",
+        "CarbonKubeHighIntensity",
+        "CarbonKubePolicyWorseThanRule",
+        "CarbonKubePollerDown",
+        "CarbonKubePollerNotWriting",
+        "CarbonKubeSchedulerDown",
+        "CarbonKubeSourceFailing",
+        "CarbonKubeSourceQuotaSpent",
+        "CarbonKubeTunerFailing",
+    ];
+    assert_eq!(left_out, expected);
+    let url = &fewer["CarbonKubeExtenderDown"]["annotations"]["runbook_url"];
+    assert_eq!(url, "https://wiki.example/x/CarbonKubeExtenderDown");
 }
 
 /// A cluster that knows the custom resources, and a namespace of the restricted profile.
@@ -307,7 +355,8 @@ async fn an_api_server_takes_every_object_of_every_variant() {
         }
     }
     // The checks can fail: an unknown field, and a pod that is not of the restricted profile.
-    let unknown = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}, "dat": {}});
+    let unknown =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}, "dat": {}});
     let refused = dry_run(&client, &unknown).await.unwrap_err().to_string();
     assert!(refused.contains("dat"), "{refused}");
     let root = json!({"metadata": {}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
@@ -396,7 +445,8 @@ async fn a_release_comes_changes_goes_back_and_leaves_nothing() {
     let notes = upgrade(&["tuner.enabled=true"]);
     assert!(notes.contains("kubectl label namespace batch carbon-kube.io/mode=observe"), "{notes}");
     let certificate = secrets.get("carbon-kube-extender-tls").await.unwrap().data.unwrap();
-    let added: Vec<String> = everything(&client).await.unwrap().difference(&before).cloned().collect();
+    let added: Vec<String> =
+        everything(&client).await.unwrap().difference(&before).cloned().collect();
     assert!(added.len() > 30, "{added:?}");
 
     // Poller and tuner do their work.
@@ -443,8 +493,14 @@ async fn a_release_comes_changes_goes_back_and_leaves_nothing() {
 
 /// Resources beside those that can be listed.
 const SUBRESOURCES: [&str; 8] = [
-    "pods/binding", "pods/exec", "pods/eviction", "pods/status", "pods/log", "nodes/proxy",
-    "nodes/status", "serviceaccounts/token",
+    "pods/binding",
+    "pods/exec",
+    "pods/eviction",
+    "pods/status",
+    "pods/log",
+    "nodes/proxy",
+    "nodes/status",
+    "serviceaccounts/token",
 ];
 
 const VERBS: [&str; 8] =
@@ -452,8 +508,14 @@ const VERBS: [&str; 8] =
 
 /// Names that rights may be limited to.
 const NAMES: [&str; 9] = [
-    "", "carbon-kube-intensity", "carbon-kube-threshold", "carbon-kube-policy",
-    "carbon-kube-forecast", "carbon-kube-status", "carbon-kube-poller", "carbon-kube-scheduler",
+    "",
+    "carbon-kube-intensity",
+    "carbon-kube-threshold",
+    "carbon-kube-policy",
+    "carbon-kube-forecast",
+    "carbon-kube-status",
+    "carbon-kube-poller",
+    "carbon-kube-scheduler",
     "carbon-kube-extender",
 ];
 
@@ -584,8 +646,9 @@ async fn each_account_may_do_what_its_program_does_and_nothing_else() {
             RELEASE,
             &["carbon-kube-intensity", "carbon-kube-threshold"],
         ),
-        grant(&read, maps, RELEASE, &["carbon-kube-policy", "carbon-kube-forecast"]),
-        grant(&["get", "create", "update", "patch"], leases, RELEASE, &["carbon-kube-poller"]),
+        grant(&["get"], maps, RELEASE, &["carbon-kube-policy", "carbon-kube-forecast"]),
+        grant(&["get", "update"], leases, RELEASE, &["carbon-kube-poller"]),
+        grant(&["create"], leases, RELEASE, &NAMES),
     ];
     assert_eq!(may("poller").await, poller.concat_all());
 
@@ -601,7 +664,9 @@ async fn each_account_may_do_what_its_program_does_and_nothing_else() {
     assert_eq!(may("tuner").await, tuner.concat_all());
 
     // The second scheduler may what Kubernetes grants its own, and its own lease.
-    let own = allowed(&client, &User::new("system:kube-scheduler", ["system:authenticated"]), &acts).await;
+    let own =
+        allowed(&client, &User::new("system:kube-scheduler", ["system:authenticated"]), &acts)
+            .await;
     let second = may("scheduler").await;
     let more: BTreeSet<Act> = second.difference(&own).cloned().collect();
     assert_eq!(more, grant(&["get", "update"], leases, RELEASE, &["carbon-kube-scheduler"]));
@@ -678,7 +743,8 @@ fn start(cluster: &Cluster, rendered: &[Value]) -> Running {
         format!("--secure-port={}", free_port().unwrap()),
     ];
     let path = tools::path(Tool::KubeScheduler).unwrap();
-    let scheduler = Process::start(Program::new("second-scheduler", path, arguments), folder).unwrap();
+    let scheduler =
+        Process::start(Program::new("second-scheduler", path, arguments), folder).unwrap();
     Running { _extender: extender, scheduler, api, probes }
 }
 
@@ -740,9 +806,8 @@ fn helm_test(cluster: &Cluster, port: u16) {
     let pod = find(&rendered, "Pod", "carbon-kube-test").unwrap();
     assert_eq!(pod["metadata"]["annotations"]["helm.sh/hook"], "test");
     let container = &pod["spec"]["containers"][0];
-    let words = |key: &str| -> Vec<String> {
-        serde_json::from_value(container[key].clone()).unwrap()
-    };
+    let words =
+        |key: &str| -> Vec<String> { serde_json::from_value(container[key].clone()).unwrap() };
     let (command, arguments) = (words("command"), words("args"));
     write(folder, ".curlrc", &format!("connect-to = \"::127.0.0.1:{port}\"\n"));
     let mut shell = Command::new(&command[0]);

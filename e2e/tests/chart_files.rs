@@ -15,10 +15,7 @@ use serde_json::{Map, Value};
 /// of the configuration, or of one of its definitions.
 const SERVICES: [(&str, &[&str]); 2] = [
     ("extender", &["source", "Server.listen", "Server.tls", "Telemetry.listen"]),
-    (
-        "poller",
-        &["output", "cacheFolder", "Cluster.namespace", "Lease.name", "Telemetry.listen"],
-    ),
+    ("poller", &["output", "cacheFolder", "Cluster.namespace", "Lease.name", "Telemetry.listen"]),
 ];
 
 /// Metrics that dashboards and rules ask for and that come from elsewhere, or come later.
@@ -155,7 +152,7 @@ fn a_policy_of_the_chart_is_a_policy() {
     for folder in library() {
         let yaml = fs::read_to_string(folder.join("policy.yaml")).unwrap();
         let actor = fs::read(folder.join("actor.safetensors")).ok();
-        Loaded::parse(&yaml, actor.as_deref()).unwrap();
+        Loaded::parse_with(&yaml, actor.as_deref(), None).unwrap();
     }
 }
 
@@ -204,7 +201,10 @@ fn dashboards_are_as_grafana_and_their_readers_want_them() {
     assert_eq!(uids, ["carbon-kube-overview", "carbon-kube-tuner", "carbon-kube-scheduler"]);
     for (file, dashboard) in &dashboards {
         let source = &dashboard["templating"]["list"][0];
-        assert_eq!((&source["name"], &source["type"]), (&"datasource".into(), &"datasource".into()));
+        assert_eq!(
+            (&source["name"], &source["type"]),
+            (&"datasource".into(), &"datasource".into())
+        );
         assert_eq!(dashboard["editable"], false, "{file}");
         let mut ids = BTreeSet::new();
         for panel in dashboard["panels"].as_array().unwrap() {

@@ -305,7 +305,8 @@ async fn every_query_and_rule_returns_data_of_the_running_programs() {
 
 /// `docs/metrics.md` has what Prometheus sees of the extender, and nothing else.
 async fn every_documented_metric_was_scraped(prometheus: &Prometheus) {
-    let names = prometheus.get("label/__name__/values?match[]={job=\"carbon-kube-extender\"}").await;
+    let names =
+        prometheus.get("label/__name__/values?match[]={job=\"carbon-kube-extender\"}").await;
     let names: Vec<String> = serde_json::from_value(names.unwrap()["data"].clone()).unwrap();
     let scraped: BTreeSet<&str> = names
         .iter()

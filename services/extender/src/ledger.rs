@@ -126,8 +126,9 @@ fn estimate(followed: &Followed, decision: &Decision<'_>) -> Option<Estimate> {
     let feasible = || decision.classes.iter().filter(|class| class.verdict.feasible);
     let best = feasible().map(|class| class.verdict.score).max()?;
     let taken: Vec<&Class> = feasible().filter(|class| class.verdict.score == best).collect();
-    let grams_per_hour =
-        mean(taken.iter().map(|class| Some((grams_per_hour(decision, &class.view)?, class.count))))?;
+    let grams_per_hour = mean(
+        taken.iter().map(|class| Some((grams_per_hour(decision, &class.view)?, class.count))),
+    )?;
     let nodes: u32 = taken.iter().map(|class| class.count).sum();
     let mut joules: Vec<(Zone, f64)> = Vec::new();
     for class in taken {

@@ -86,7 +86,8 @@ impl Recorder {
         }
         if let Some(estimate) = entry.estimate {
             let workload_namespace = pod.namespace.clone();
-            let labels = Estimate { workload_namespace: workload_namespace.clone(), method: METHOD };
+            let labels =
+                Estimate { workload_namespace: workload_namespace.clone(), method: METHOD };
             self.metrics.emissions.get_or_create(&labels).inc_by(estimate.grams);
             self.metrics.counterfactual.get_or_create(&labels).inc_by(estimate.grams_without);
             for (zone, joules) in estimate.joules {
