@@ -12,6 +12,7 @@ use carbon_kube_e2e::apply::apply;
 use carbon_kube_e2e::chart::{self, RELEASE, find, helm, objects, render, succeeded};
 use carbon_kube_e2e::cluster::{self, Cluster, ClusterOptions, Need};
 use carbon_kube_e2e::extender::binary;
+use carbon_kube_e2e::monitoring;
 use carbon_kube_e2e::nodes::{self, FakeNode};
 use carbon_kube_e2e::pki::User;
 use carbon_kube_e2e::process::{Process, Program, free_port};
@@ -134,7 +135,7 @@ const WRONG: [(&str, &str); 31] = [
         "credentials: {existingSecret: a, inline: {KEY: b}}",
         "choose one of existingSecret, inline and externalSecret",
     ),
-    ("credentials: {inline: {electricity-maps: x}}", "at '/credentials/inline'"),
+    ("credentials: {inline: {electricity-maps: x}}", "properties 'electricity-maps' not allowed"),
     (
         "credentials: {externalSecret: {enabled: true}}",
         "credentials.externalSecret.secretStoreRef.name: name the store",
@@ -229,6 +230,51 @@ fn the_rights_of_the_extender_are_those_that_its_tests_run_with() {
     for kind in ["ClusterRole", "Role"] {
         assert_eq!(rules(&chart, kind), rules(&shipped, kind), "{kind}");
     }
+}
+
+#[test]
+fn the_rules_of_the_chart_are_those_of_its_files_for_what_is_installed() {
+    if skips("the_rules_of_the_chart_are_those_of_its_files_for_what_is_installed") {
+        return;
+    }
+    let home = home();
+    let rendered = |values: &str| -> BTreeMap<String, Value> {
+        let path = write(home.path(), "values.yaml", values);
+        let objects = render(home.path(), &[&path]).unwrap();
+        let groups = find(&objects, "PrometheusRule", RELEASE).unwrap()["spec"]["groups"].clone();
+        let rules =
+            groups.as_array().unwrap().iter().flat_map(|group| group["rules"].as_array().unwrap());
+        let name =
+            |rule: &Value| rule["alert"].as_str().or(rule["record"].as_str()).unwrap().to_owned();
+        rules.map(|rule| (name(rule), rule.clone())).collect()
+    };
+    let files: BTreeMap<String, Value> =
+        monitoring::rules().unwrap().into_iter().map(|rule| (rule.name, rule.rule)).collect();
+    let all =
+        rendered("{prometheusRule: {enabled: true, highIntensity: true}, tuner: {enabled: true}}");
+    assert_eq!(all, files);
+
+    let fewer = rendered(
+        "{scheduler: {mode: extender-only}, poller: {mode: cronjob}, prometheusRule: \
+         {enabled: true, disabledAlerts: [CarbonKubeExtenderSlow], runbookUrl: 'https://wiki.example/x'}}",
+    );
+    let left_out: Vec<&str> =
+        files.keys().map(String::as_str).filter(|name| !fewer.contains_key(*name)).collect();
+    let expected = [
+        "CarbonKubeCircuitOpen",
+        "CarbonKubeExtenderSlow",
+        "CarbonKubeHighIntensity",
+        "CarbonKubePolicyWorseThanRule",
+        "CarbonKubePollerDown",
+        "CarbonKubePollerNotWriting",
+        "CarbonKubeSchedulerDown",
+        "CarbonKubeSourceFailing",
+        "CarbonKubeSourceQuotaSpent",
+        "CarbonKubeTunerFailing",
+    ];
+    assert_eq!(left_out, expected);
+    let url = &fewer["CarbonKubeExtenderDown"]["annotations"]["runbook_url"];
+    assert_eq!(url, "https://wiki.example/x/CarbonKubeExtenderDown");
 }
 
 /// A cluster that knows the custom resources, and a namespace of the restricted profile.
@@ -600,8 +646,9 @@ async fn each_account_may_do_what_its_program_does_and_nothing_else() {
             RELEASE,
             &["carbon-kube-intensity", "carbon-kube-threshold"],
         ),
-        grant(&read, maps, RELEASE, &["carbon-kube-policy", "carbon-kube-forecast"]),
-        grant(&["get", "create", "update", "patch"], leases, RELEASE, &["carbon-kube-poller"]),
+        grant(&["get"], maps, RELEASE, &["carbon-kube-policy", "carbon-kube-forecast"]),
+        grant(&["get", "update"], leases, RELEASE, &["carbon-kube-poller"]),
+        grant(&["create"], leases, RELEASE, &NAMES),
     ];
     assert_eq!(may("poller").await, poller.concat_all());
 

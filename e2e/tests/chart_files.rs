@@ -152,7 +152,7 @@ fn a_policy_of_the_chart_is_a_policy() {
     for folder in library() {
         let yaml = fs::read_to_string(folder.join("policy.yaml")).unwrap();
         let actor = fs::read(folder.join("actor.safetensors")).ok();
-        Loaded::parse(&yaml, actor.as_deref()).unwrap();
+        Loaded::parse_with(&yaml, actor.as_deref(), None).unwrap();
     }
 }
 
