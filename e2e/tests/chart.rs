@@ -696,7 +696,9 @@ struct Running {
 /// Starts both with the files that the chart makes, as the accounts that it makes. Paths and
 /// addresses are those of this machine, the rest is the chart's.
 fn start(cluster: &Cluster, rendered: &[Value]) -> Running {
-    let folder = cluster.folder();
+    // The cluster's own authority is a file of the same name.
+    let folder = &cluster.folder().join("release");
+    fs::create_dir_all(folder).unwrap();
     let text = |kind: &str, name: &str, key: &str| {
         let object = find(rendered, kind, name).unwrap();
         object["data"][key].as_str().unwrap().to_owned()
@@ -816,7 +818,7 @@ fn helm_test(cluster: &Cluster, port: u16) {
     for variable in container["env"].as_array().unwrap() {
         shell.env(variable["name"].as_str().unwrap(), variable["value"].as_str().unwrap());
     }
-    shell.env("CA", folder.join("ca.crt"));
+    shell.env("CA", folder.join("release/ca.crt"));
     let said = succeeded(shell.output().unwrap()).unwrap();
     assert!(said.contains("the extender decides"), "{said}");
 }

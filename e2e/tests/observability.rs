@@ -105,11 +105,12 @@ impl Prometheus {
         let process = Process::start(program, folder).unwrap();
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let mut prometheus = Self { process, url: format!("http://127.0.0.1:{port}"), http };
-        let (url, http) = (format!("{}/-/ready", prometheus.url), prometheus.http.clone());
-        let process = &mut prometheus.process;
-        wait::until("prometheus is ready", SOON, async || {
-            process.expect_running()?;
-            Ok(http.get(&url).send().await?.status().is_success().then_some(()))
+        // Counters that rise before the first look would not be seen to rise.
+        let what = "every target was looked at";
+        wait::until(what, SOON, async || {
+            prometheus.process.expect_running()?;
+            let up = prometheus.query("up == 1").await.map_err(anyhow::Error::msg)?;
+            Ok((up.len() == targets.len()).then_some(()))
         })
         .await
         .unwrap();
@@ -125,7 +126,8 @@ impl Prometheus {
     async fn query(&self, expression: &str) -> Result<Vec<f64>, String> {
         let mut url = reqwest::Url::parse(&format!("{}/api/v1/query", self.url)).unwrap();
         url.query_pairs_mut().append_pair("query", expression);
-        let answer: Value = self.http.get(url).send().await.unwrap().json().await.unwrap();
+        let sent = self.http.get(url).send().await.map_err(|error| error.to_string())?;
+        let answer: Value = sent.json().await.map_err(|error| error.to_string())?;
         if answer["status"] != "success" {
             return Err(answer["error"].to_string());
         }
