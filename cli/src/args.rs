@@ -592,6 +592,9 @@ pub struct ImportArgs {
     pub format: Option<ImportFormat>,
     #[command(flatten)]
     pub read: ReadArgs,
+    /// Of objects: numbers in place of the names of namespaces, owners, labels and machines
+    #[arg(long)]
+    pub anonymise: bool,
     /// Print the report as JSON
     #[arg(long)]
     pub json: bool,
@@ -604,7 +607,8 @@ fn formats() -> String {
         text.push_str(&format!("  {:<24} {}\n", format.name(), format.about()));
     }
     text.push_str(&format!(
-        "\nFormats of workload traces: {}.\nObjects of a cluster: kubernetes.\n",
+        "\nFormats of workload traces: {}.\nObjects of a cluster, or the series of \
+         kube-state-metrics as Prometheus answers: kubernetes.\n",
         trace::Format::names()
     ));
     text.push_str(

@@ -1,4 +1,4 @@
-//! The protocol over HTTP: one route per verb, and `/v1/explain`.
+//! The protocol over HTTP: one route per verb, `/v1/explain`, and the description of both.
 //!
 //! A handler reads the state once, answers and records; it waits for nothing but the body of its
 //! request. HTTP/1.1 and h2, with and without TLS.
@@ -44,6 +44,11 @@ pub struct App {
     pub clock: Clock,
 }
 
+/// The description of every route, in OpenAPI 3.1. Written by hand: the types of the protocol read in
+/// place and forgive what a scheduler never sends, which no derived schema says. Tests hold it to the
+/// routes and the answers.
+const OPENAPI: &str = include_str!("../openapi.json");
+
 type Answering = for<'s> fn(&Context<'s>, &[u8]) -> Result<Answer<'s>, Unreadable>;
 
 /// How many requests are read and answered at once; the others wait in their connections. A
@@ -71,6 +76,7 @@ pub fn router(app: App) -> Router {
         .layer(limit)
         .layer(at_once)
         .route("/v1/explain", get(explain))
+        .route("/openapi.json", get(describe))
         .with_state(app)
 }
 
@@ -116,6 +122,10 @@ async fn read(request: Request) -> Result<Bytes, Response> {
 
 fn json(status: StatusCode, body: Vec<u8>) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+async fn describe() -> Response {
+    json(StatusCode::OK, OPENAPI.into())
 }
 
 /// Which decisions are asked for; an empty name stands for any.

@@ -37,6 +37,7 @@ const ANY_WEEK: &str = "2020-06-01T00:00:00Z";
 pub fn run(args: &ImportArgs) -> Result<ExitCode, Failure> {
     let given = args.zone.as_deref().map(zone).transpose()?;
     let cluster = kubernetes::read(&args.files).map_err(read_failure)?;
+    let cluster = if args.anonymise { cluster.anonymous() } else { cluster };
     let stem = args.out.file_stem().unwrap_or_default().to_string_lossy();
     let name = unique(&stem, &mut BTreeSet::new());
     let objects = cluster.account.rows;

@@ -80,12 +80,13 @@ pub fn run(args: &ImportArgs) -> Result<ExitCode, Failure> {
     }
 }
 
-/// Kubernetes' JSON says what each object is; the JSON of grid data doesn't.
+/// Kubernetes' JSON says what each object is, and Prometheus' what kind of result; that of grid data
+/// says neither.
 fn has_objects(path: &Path) -> bool {
     let mut head = Vec::new();
     let read = File::open(path).and_then(|file| file.take(4_096).read_to_end(&mut head));
     let text = String::from_utf8_lossy(&head);
-    read.is_ok() && text.contains("\"apiVersion\"")
+    read.is_ok() && ["\"apiVersion\"", "\"resultType\""].iter().any(|key| text.contains(key))
 }
 
 /// What was left out and what was assumed, a line each.

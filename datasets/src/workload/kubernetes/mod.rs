@@ -21,12 +21,15 @@
 //! they belong to; those of a ReplicaSet, under the name of its Deployment. Pods of DaemonSets and
 //! static pods come with their node, and are passed over.
 //!
-//! One object is in memory at a time, beside what is kept of those before.
+//! One object is in memory at a time, beside what is kept of those before. Answers of Prometheus with the
+//! series of kube-state-metrics are objects, too: [`series`] makes them. [`anonymous`] takes the names away.
 
+mod anonymous;
 mod nodes;
 mod objects;
 mod pods;
 mod requests;
+mod series;
 mod template;
 
 use std::collections::BTreeMap;
@@ -173,6 +176,7 @@ struct Reader {
     names: Seen,
     nodes: nodes::Nodes,
     pods: pods::Pods,
+    series: series::Told,
     account: Account,
     /// Set where reading stopped: serde's own error says less.
     stopped: Option<ReadError>,
@@ -235,7 +239,13 @@ impl Reader {
         .map_err(fault)
     }
 
-    fn finish(self) -> Result<Cluster, ReadError> {
+    fn finish(mut self) -> Result<Cluster, ReadError> {
+        for told in std::mem::take(&mut self.series).objects(&mut self.account) {
+            // Written and read again: the parts of an object are kept as the text that they came as.
+            let object =
+                serde_json::from_str(&told.to_string()).map_err(|error| self.syntax(error))?;
+            self.object(&object)?;
+        }
         let Self { path, nodes, pods, mut account, .. } = self;
         let asked = pods.labels();
         let (jobs, services) = pods.groups(&mut account);
@@ -308,6 +318,8 @@ impl<'de> Visitor<'de> for Document<'_> {
                 "metadata" => object.metadata = map.next_value()?,
                 "spec" => object.spec = map.next_value()?,
                 "status" => object.status = map.next_value()?,
+                // The answer of Prometheus to a query, which has no kind.
+                "data" if object.kind.is_empty() => is_list |= map.next_value_seed(Data(self.0))?,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -327,6 +339,72 @@ impl Reader {
             self.stopped = Some(error);
             told
         })
+    }
+}
+
+/// `data` of an answer of Prometheus; `false` where it is that of a ConfigMap.
+struct Data<'a>(&'a mut Reader);
+
+impl<'de> DeserializeSeed<'de> for Data<'_> {
+    type Value = bool;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Data<'_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the data of an answer of Prometheus")
+    }
+
+    fn visit_unit<E>(self) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+        let mut is_answer = false;
+        while let Some(key) = map.next_key::<String>()? {
+            if key == "result" {
+                is_answer |= map.next_value_seed(AllSeries(self.0))?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(is_answer)
+    }
+}
+
+/// The series; `false` where it is a text, as in the data of a ConfigMap.
+struct AllSeries<'a>(&'a mut Reader);
+
+impl<'de> DeserializeSeed<'de> for AllSeries<'_> {
+    type Value = bool;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for AllSeries<'_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of series")
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<bool, A::Error> {
+        while let Some(series) = all.next_element::<series::Series>()? {
+            let Reader { series: told, account, .. } = &mut *self.0;
+            told.take(&series, account);
+        }
+        Ok(true)
     }
 }
 

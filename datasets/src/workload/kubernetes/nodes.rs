@@ -9,7 +9,8 @@ use super::objects::{NodeSpec, NodeStatus, Object, Taint};
 use super::{Fault, NodeShape, part, requests};
 use crate::workload::account::Account;
 
-const TOPOLOGY_ZONE_LABEL: &str = "topology.kubernetes.io/zone";
+/// Kubernetes' own zone.
+pub(super) const TOPOLOGY_ZONE_LABEL: &str = "topology.kubernetes.io/zone";
 
 /// Labels that are fields of their own.
 const FIELDS: [&str; 4] = [GRID_ZONE_LABEL, INSTANCE_TYPE_LABEL, REGION_LABEL, TOPOLOGY_ZONE_LABEL];

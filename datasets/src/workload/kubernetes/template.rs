@@ -8,7 +8,7 @@ use super::objects::{Metadata, PodSpec};
 use crate::workload::account::Account;
 
 /// Annotations that the simulator honours.
-const ANNOTATIONS: [&str; 4] = [
+pub(super) const ANNOTATIONS: [&str; 4] = [
     "carbon-kube.io/deadline",
     "carbon-kube.io/interruptible",
     "carbon-kube.io/max-delay",
@@ -16,7 +16,7 @@ const ANNOTATIONS: [&str; 4] = [
 ];
 
 /// A label of one node; no other node could take the pod.
-const HOST: &str = "kubernetes.io/hostname";
+pub(super) const HOST: &str = "kubernetes.io/hostname";
 
 /// Where a pod may go, and how urgent it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
