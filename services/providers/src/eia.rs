@@ -123,9 +123,7 @@ impl Eia {
         let call = Call { zone, name: Some("latest"), optional: false, request };
         let parse = |body: &[u8]| values(&parse(body, &respondent)?.rows, zone);
         // The hour after the newest one comes out an hour after it ended, at the earliest.
-        let fresh = |values: &Values, now: Time| {
-            values.points.last().is_some_and(|point| now < point.end() + Span::HOUR * 2)
-        };
+        let fresh = |values: &Values, now: Time| values.are_current(now, Span::HOUR * 2);
         let stored = self.guard.fetch(call, fresh, parse).await?;
         Ok(stored.reading(zone, Source::Eia, Signal::Average, CONFIDENCE))
     }

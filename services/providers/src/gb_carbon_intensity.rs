@@ -116,8 +116,7 @@ impl GbCarbonIntensity {
         let call =
             Call { zone, name: Some("forecast"), optional: true, request: Request::get(url) };
         let parse = |body: &[u8]| parse(body, Wanted::Forecast);
-        let same = |values: &Values, now| values.points.first().is_some_and(|p| now < p.end());
-        let stored = self.guard.fetch(call, same, parse).await?;
+        let stored = self.guard.fetch(call, Values::begin_now, parse).await?;
         Ok(stored.reading(zone, Source::GbCarbonIntensity, Signal::Average, ESTIMATED))
     }
 
