@@ -295,7 +295,7 @@ impl Service {
     #[instrument(skip_all)]
     async fn resume(&mut self) -> Result<(), OutputError> {
         let left = self.output.left().await?;
-        self.poller.resume(&left);
+        self.poller.resume(&left, wall_clock());
         self.sources.remember(self.poller.known());
         Ok(())
     }
