@@ -143,9 +143,9 @@ fn poller(folder: &TempDir, settings: &str) -> Poller {
     let text = format!("historyDays: 60\n{settings}");
     let config = Arc::new(Config::parse("c.yaml", &text).unwrap());
     let mut poller = Poller::new(config, Metrics::register(&mut Registry::default()));
-    poller.offer_policy(Bundle::of_folder(POLICY_FORM, folder.path()));
+    poller.offer_policy(Bundle::of_folder(POLICY_FORM, folder.path()).unwrap());
     let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies/library/forecast-open-v1");
-    poller.offer_model(Bundle::of_folder(FORECAST_FORM, Path::new(model)));
+    poller.offer_model(Bundle::of_folder(FORECAST_FORM, Path::new(model)).unwrap());
     poller
 }
 

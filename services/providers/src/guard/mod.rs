@@ -63,6 +63,9 @@ impl Context {
 pub trait Observer: Send + Sync {
     /// A request ended: `result` is `success`, `not-modified` or an [`ErrorKind`].
     fn request(&self, provider: &'static str, zone: &Zone, result: &'static str, took: Duration);
+
+    /// A call could not even be asked, such as without a key: `result` is an [`ErrorKind`].
+    fn unasked(&self, _provider: &'static str, _zone: &Zone, _result: &'static str) {}
 }
 
 /// An [`Observer`] that does nothing.
@@ -192,6 +195,7 @@ impl Guard {
     pub fn unasked(&self, zone: &Zone, problem: ProviderError) -> ProviderError {
         let kind = problem.kind();
         self.count(zone, kind.as_str());
+        self.context.observer.unasked(self.provider, zone, kind.as_str());
         let before = self.watched(zone, |watched| watched.last_error.replace(kind));
         if before != Some(kind) {
             let provider = self.provider;
