@@ -278,7 +278,9 @@ impl Service {
             None => ("adrift", Turn::Over),
             Some(until) => match self.output.write(&documents, until).await {
                 Ok(written) => {
-                    if documents.exported.is_some() && !written.contains(&EXPORTED) {
+                    let is_asked_for =
+                        documents.exported.is_some() && matches!(self.output, Output::Cluster(_));
+                    if is_asked_for && !written.contains(&EXPORTED) {
                         self.metrics.refused(EXPORTED);
                     }
                     let seconds = wall_clock().millis() as f64 / 1e3;
