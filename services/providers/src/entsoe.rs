@@ -165,7 +165,7 @@ impl Entsoe {
     async fn ask_range(&self, zone: &Zone, from: Time, to: Time) -> Result<Reading, ProviderError> {
         let area = self.area(zone)?;
         let request = self.request(zone, &area, (from, to))?;
-        let call = Call { zone, name: None, optional: false, request };
+        let call = Call { zone, name: None, optional: true, request };
         let parse = |body: &[u8]| parse(body, &area)?.values(zone);
         let stored = self.guard.fetch(call, |_, _| false, parse).await?;
         Ok(stored.reading(zone, Source::Entsoe, Signal::Average, CONFIDENCE))

@@ -104,7 +104,7 @@ impl GbCarbonIntensity {
 
     async fn ask_range(&self, zone: &Zone, from: Time, to: Time) -> Result<Reading, ProviderError> {
         let request = Request::get(self.range(from, to));
-        let call = Call { zone, name: None, optional: false, request };
+        let call = Call { zone, name: None, optional: true, request };
         let parse = |body: &[u8]| parse(body, Wanted::Actual);
         let stored = self.guard.fetch(call, |_, _| false, parse).await?;
         Ok(stored.reading(zone, Source::GbCarbonIntensity, Signal::Average, MEASURED))

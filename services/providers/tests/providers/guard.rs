@@ -5,7 +5,7 @@ use carbon_kube_providers::{Circuit, ErrorKind};
 use wiremock::matchers::{any, header};
 use wiremock::{Mock, ResponseTemplate};
 
-use crate::stand::{Stand, zone};
+use crate::stand::{Stand, time, zone, zone_of};
 
 const NAME: ProviderName = ProviderName::ElectricityMaps;
 
@@ -113,6 +113,28 @@ async fn what_has_not_changed_is_not_sent_again() {
     let again = stand.guarded(NAME, "{retries: 0, refresh: 0s}");
     assert_eq!(again.latest(&zone("EU-DE")).await.unwrap().points, first.points);
     assert_eq!(again.health().zones[&zone("EU-DE")].requests["not-modified"], 1);
+}
+
+/// The history is down, the live value is not.
+#[tokio::test]
+async fn a_history_that_fails_leaves_the_latest_value_alone() {
+    for name in [ProviderName::ElectricityMaps, ProviderName::Eia, ProviderName::Entsoe] {
+        let stand = Stand::new().await;
+        stand.answers(ResponseTemplate::new(503)).await;
+        let provider = stand.guarded(name, "{retries: 0, failures: 1, refresh: 0s}");
+        let zone = zone_of(name);
+        let (from, to) = (time("2026-03-01"), time("2026-03-02"));
+        let mut kinds = Vec::new();
+        for _ in 0..2 {
+            kinds.push(provider.history(&zone, from, to).await.unwrap_err().kind());
+        }
+        assert_eq!(kinds, [ErrorKind::Unavailable, ErrorKind::CircuitOpen], "{name:?}");
+        assert_eq!(stand.requests().await, 1, "{name:?}: it alone is left out");
+        assert_eq!(provider.health().zones[&zone].circuit, Circuit::Closed, "{name:?}");
+        // The live value is asked for, and its own failure counts.
+        assert_eq!(provider.latest(&zone).await.unwrap_err().kind(), ErrorKind::Unavailable);
+        assert_eq!(provider.health().zones[&zone].circuit, Circuit::Open, "{name:?}");
+    }
 }
 
 /// A 304 to a request that had no validator makes no value.
