@@ -182,8 +182,8 @@ async fn where_a_tuner_writes_thresholds_its_document_has_the_last_word() {
         let zones = json!({"US-TX": entry(mode), "US-CA": entry(mode)});
         json!({"version": 1, "zones": zones}).to_string()
     };
-    assert_eq!(passed(Some(&document("observe"))).await, 2, "it is only observed");
-    assert_eq!(passed(Some(&document("enforce"))).await, 0);
+    assert_eq!(passed(Some(document("observe").as_str())).await, 2, "it is only observed");
+    assert_eq!(passed(Some(document("enforce").as_str())).await, 0);
 }
 
 #[tokio::test]
