@@ -34,15 +34,25 @@ pub fn run(args: &DownloadArgs) -> Result<ExitCode, Failure> {
         return Err(Failure::new(format!("--to: {} is not after {}", args.to, args.from)));
     }
     let config = config(args)?;
-    let reading = fetch(args, &config, &zone)?;
+    let mut reading = fetch(args, &config, &zone)?;
+    let left_out = plausibility::leave_out(&mut reading, config.plausibility(&zone));
     plausibility::check_values(&reading, &zone, config.plausibility(&zone))
         .map_err(|problem| Failure::new(format!("{}: the answer {problem}", reading.source)))?;
     let series = series(&reading)?;
     let estimated = reading.points.iter().filter(|point| point.is_estimated).count();
-    let notes = BTreeMap::from([(DOWNLOAD.to_owned(), notes(args, &reading, estimated))]);
+    let counts = Counts { estimated, left_out };
+    let notes = BTreeMap::from([(DOWNLOAD.to_owned(), notes(args, &reading, &counts))]);
     storage.write(&args.out, args.overwrite, &series, &notes)?;
-    report(args, &series, estimated)?;
+    report(args, &series, &counts)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a reader should know of the values.
+struct Counts {
+    /// Estimates, as the source says.
+    estimated: usize,
+    /// Values that no grid has, which are gaps.
+    left_out: usize,
 }
 
 /// The file's configuration, or else the source alone with the usual variables for its keys.
@@ -151,29 +161,35 @@ fn label(reading: &Reading) -> Label {
     }
 }
 
-fn notes(args: &DownloadArgs, reading: &Reading, estimated: usize) -> String {
+fn notes(args: &DownloadArgs, reading: &Reading, counts: &Counts) -> String {
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "source": reading.source,
         "from": args.from,
         "to": args.to,
         "fetchedAt": reading.fetched_at,
-        "estimatedValues": estimated,
+        "estimatedValues": counts.estimated,
+        "leftOutValues": counts.left_out,
     })
     .to_string()
 }
 
-fn report(args: &DownloadArgs, series: &IntensitySeries, estimated: usize) -> Result<(), Failure> {
+fn report(args: &DownloadArgs, series: &IntensitySeries, counts: &Counts) -> Result<(), Failure> {
+    let Counts { estimated, left_out } = *counts;
     let stats = Stats::of(series);
     if args.json {
         let mut json = describe::json(series, &stats, None);
         json["estimatedValues"] = json!(estimated);
+        json["leftOutValues"] = json!(left_out);
         json["written"] = json!(args.out.display().to_string());
         return output::print(&format!("{json:#}\n"));
     }
     let mut text = describe::text(series, &stats);
     if estimated > 0 {
         text.push_str(&format!("estimated     {estimated} values, as the source says\n"));
+    }
+    if left_out > 0 {
+        text.push_str(&format!("left out      {left_out} values that no grid has\n"));
     }
     text.push_str(&format!("written       {}\n", args.out.display()));
     output::print(&text)

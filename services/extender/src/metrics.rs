@@ -114,6 +114,12 @@ pub struct Metrics {
 const SECONDS: [f64; 12] =
     [1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 1.0];
 
+/// What can be refused.
+const DOCUMENTS: [&str; 3] = ["intensity", "threshold", "policy"];
+
+/// Why pods that waited may run.
+const RELEASES: [&str; 3] = ["clean", "deadline", "failopen"];
+
 /// One node to the largest clusters.
 const NODES: [f64; 8] = [1.0, 5.0, 20.0, 100.0, 250.0, 500.0, 1_000.0, 5_000.0];
 
@@ -137,6 +143,13 @@ impl Metrics {
             energy: Family::default(),
             refused: Family::default(),
         };
+        // A counter that is born with its first event never rises for whoever asks by how much it has.
+        for document in DOCUMENTS {
+            metrics.refused.get_or_create(&Document { document }).inc_by(0);
+        }
+        for reason in RELEASES {
+            metrics.released.get_or_create(&Reason { reason }).inc_by(0);
+        }
         let m = metrics.clone();
         registry.register("extender_requests", "Requests of the scheduler", m.requests);
         let help = "From the last byte of a request to the first of its answer";

@@ -211,8 +211,11 @@ fn zone_signal(config: &Config, parts: &Parts, zone: &Zone) -> (ZoneSignal<'stat
         .and_then(|document| document.zones.get(zone))
         .filter(|entry| entry.mode == Mode::Enforce);
     let intensity = entry.map(|entry| entry.value);
+    // Where a tuner writes thresholds its document has the last word, also where that is to observe,
+    // or to withhold a zone's threshold. Without a tuner a fixed threshold needs nobody.
+    let is_tuned = parts.threshold.is_some();
     let own = || own_threshold(parts, zone, entry?.value, entry?.observed_at);
-    let threshold = decided.map(|entry| entry.value).or_else(own);
+    let threshold = if is_tuned { decided.map(|entry| entry.value) } else { own() };
     let bounds = parts.policy.as_ref().map_or(Bounds::NONE, |policy| policy.file.bounds);
     // Bounds of the policy hold for what a document adds to a price, too.
     let added = |entry: &ZoneThreshold| bounds.clamp(entry.value).get() - entry.base.get();
@@ -237,7 +240,7 @@ fn zone_signal(config: &Config, parts: &Parts, zone: &Zone) -> (ZoneSignal<'stat
 }
 
 /// The threshold of a policy that needs no more history than the present hour, such as a fixed
-/// one. Any other has no opinion until the tuner's document is there.
+/// one, where no tuner writes a document. Any other has no opinion until that is there.
 fn own_threshold(
     parts: &Parts,
     zone: &Zone,

@@ -164,6 +164,29 @@ async fn a_fixed_threshold_needs_no_document_and_keeps_the_bounds_of_the_policy(
 }
 
 #[tokio::test]
+async fn where_a_tuner_writes_thresholds_its_document_has_the_last_word() {
+    let fixed = "kind: threshold\nsettings: {gramsPerKwh: 100}";
+    let extender = Extender::with("", fixed, 2, &DIRTY);
+    let passed = async |document: Option<&str>| {
+        extender.service.documents.threshold(document);
+        extender.filter(&patient(), &NODES).await.0.len()
+    };
+    assert_eq!(passed(None).await, 0, "no tuner: the fixed threshold holds");
+    let none = r#"{"version": 1, "zones": {}}"#;
+    assert_eq!(passed(Some(none)).await, 2, "the tuner withholds both thresholds");
+    let entry = |mode: &str| {
+        json!({"value": 100, "base": 100, "adjustment": 0, "decidedAt": NOON, "mode": mode,
+            "policy": "test", "policySha256": "", "reason": "a test"})
+    };
+    let document = |mode: &str| {
+        let zones = json!({"US-TX": entry(mode), "US-CA": entry(mode)});
+        json!({"version": 1, "zones": zones}).to_string()
+    };
+    assert_eq!(passed(Some(document("observe").as_str())).await, 2, "it is only observed");
+    assert_eq!(passed(Some(document("enforce").as_str())).await, 0);
+}
+
+#[tokio::test]
 async fn with_a_gate_before_the_scheduler_nothing_is_held_here() {
     let config = "decisions: {holding: gate}";
     let both = "kind: percentile-lowest-zone";

@@ -61,6 +61,22 @@ async fn the_page_lists_what_a_busy_extender_exposes() {
     }
 }
 
+#[test]
+fn what_alerts_look_at_is_counted_from_0() {
+    let mut text = String::new();
+    encode(&mut text, &Extender::empty("").service.registry).unwrap();
+    for series in [
+        "document_refused_total{document=\"intensity\"}",
+        "document_refused_total{document=\"threshold\"}",
+        "document_refused_total{document=\"policy\"}",
+        "gate_released_total{reason=\"clean\"}",
+        "gate_released_total{reason=\"deadline\"}",
+        "gate_released_total{reason=\"failopen\"}",
+    ] {
+        assert!(text.contains(&format!("carbonkube_{series} 0")), "{series}\n{text}");
+    }
+}
+
 #[tokio::test]
 async fn the_estimate_is_grams_of_the_first_offer_and_of_the_best_score() {
     // Nodes of 6.5 W per core x 1.2: 7.8 W. Two cores for two hours are 0.0312 kWh.

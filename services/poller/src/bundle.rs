@@ -8,6 +8,7 @@
 //!
 //! A bundle that can't be used leaves the one before in force, and says so once.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -60,16 +61,20 @@ pub struct Bundle {
 
 impl Bundle {
     /// What a folder has; `None` where it has no description.
-    #[must_use]
-    pub fn of_folder(form: Form, folder: &Path) -> Option<Self> {
-        let text = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
-        let promised = text("SHA256SUMS");
+    ///
+    /// # Errors
+    ///
+    /// A file that is there, as far as can be told, and can't be read: that is not to be gone.
+    pub fn of_folder(form: Form, folder: &Path) -> io::Result<Option<Self>> {
+        let text = |name: &str| present(std::fs::read_to_string(folder.join(name)));
+        let Some(yaml) = text(form.yaml)? else { return Ok(None) };
+        let promised = text("SHA256SUMS")?;
         let promised = promised.as_deref().and_then(|sums| promised_sha256_of(sums, form.yaml));
-        Some(Self {
-            yaml: text(form.yaml)?,
-            weights: std::fs::read(folder.join(form.weights)).ok(),
+        Ok(Some(Self {
+            yaml,
+            weights: present(std::fs::read(folder.join(form.weights)))?,
             promised: promised.map(str::to_owned),
-        })
+        }))
     }
 
     /// What a ConfigMap has; an empty description where the key is missing, which is refused.
@@ -83,6 +88,15 @@ impl Bundle {
             weights: weights.map(|bytes| bytes.0),
             promised: annotations.and_then(|mut all| all.remove(form.sha256)),
         }
+    }
+}
+
+/// What was read; `None` where there is no such file.
+fn present<T>(read: io::Result<T>) -> io::Result<Option<T>> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -219,12 +233,25 @@ mod tests {
     fn a_folder_and_a_config_map_make_the_same_bundle() {
         let folder =
             concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies/library/forecast-open-v1");
-        let of_folder = Bundle::of_folder(FORECAST_FORM, Path::new(folder)).unwrap();
+        let of_folder = Bundle::of_folder(FORECAST_FORM, Path::new(folder)).unwrap().unwrap();
         let read = forecast_file::Loaded::read(&of_folder).unwrap();
         let weights = of_folder.weights.clone().unwrap();
         let manifest = forecast_file::config_map(&read, &of_folder.yaml, &weights, "carbon-kube");
         let map = serde_json::from_value(manifest).unwrap();
         assert_eq!(Bundle::of_config_map(FORECAST_FORM, map), of_folder);
-        assert_eq!(Bundle::of_folder(POLICY_FORM, Path::new(folder)), None);
+        assert_eq!(Bundle::of_folder(POLICY_FORM, Path::new(folder)).unwrap(), None);
+    }
+
+    #[test]
+    fn a_file_that_can_not_be_read_is_not_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = || Bundle::of_folder(POLICY_FORM, folder.path());
+        assert_eq!(read().unwrap(), None);
+        std::fs::write(folder.path().join(POLICY_FORM.yaml), b"\xff").unwrap();
+        assert!(read().is_err(), "no text");
+        std::fs::write(folder.path().join(POLICY_FORM.yaml), "version: 1").unwrap();
+        assert_eq!(read().unwrap().unwrap().weights, None);
+        std::fs::create_dir(folder.path().join(POLICY_FORM.weights)).unwrap();
+        assert!(read().is_err(), "weights that are a folder");
     }
 }

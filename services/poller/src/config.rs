@@ -3,11 +3,13 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use carbon_kube_core::cluster::Mode;
+use carbon_kube_core::cluster::{INTENSITY, Mode, POLICY, THRESHOLD};
 use carbon_kube_core::{Span, Zone, typical_year};
 use carbon_kube_providers::config::ProvidersConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::bundle::FORECAST_FORM;
 
 /// Configuration of `carbon-kube-poller`. Every field has a default; an empty file polls the zones
 /// that have a typical year, from whatever needs no key.
@@ -315,6 +317,13 @@ impl Config {
         within("cluster.lease.renewDeadline", lease.renew_deadline, second * 2, longest)?;
         let longest = lease.renew_deadline.0 - second;
         within("cluster.lease.retryPeriod", lease.retry_period, second, longest)?;
+        let own = [INTENSITY.0, THRESHOLD.0, POLICY.0, FORECAST_FORM.config_map];
+        if let Some(exporter) = &self.carbon_intensity_exporter
+            && own.contains(&exporter.name.as_str())
+        {
+            let problem = format!("`{}` is a ConfigMap of ours; name another one", exporter.name);
+            return Err(("carbonIntensityExporter.name".to_owned(), problem));
+        }
         if !(1..=60).contains(&self.history_days) {
             let problem = format!("is {}; expected 1 to 60", self.history_days);
             return Err(("historyDays".to_owned(), problem));
@@ -446,6 +455,10 @@ mod tests {
             ("intervall: 5m", "c.yaml: line 1 column 1: unknown field `intervall`"),
             ("interval: soon", "`soon` is not a duration"),
             ("interval: 5s", "c.yaml: interval: is 5s; expected 1m to 1h"),
+            (
+                "carbonIntensityExporter: {zone: US-CA, name: carbon-kube-policy}",
+                "c.yaml: carbonIntensityExporter.name: `carbon-kube-policy` is a ConfigMap of ours",
+            ),
             ("historyDays: 0", "c.yaml: historyDays: is 0; expected 1 to 60"),
             ("tune: {minConfidence: 2}", "c.yaml: tune.minConfidence: is 2; expected 0 to 1"),
             (

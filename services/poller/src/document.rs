@@ -34,7 +34,7 @@ pub fn bound(document: &mut IntensityDocument, most_bytes: usize) {
     }
 }
 
-/// The entry of a zone; `None` where the reading has nothing of now or before.
+/// The entry of a zone; `None` where the reading has no value.
 #[must_use]
 pub fn entry(reading: &Reading, expected: Option<&Expected>, now: Time) -> Option<ZoneIntensity> {
     let current = current(reading, now)?;
@@ -53,10 +53,12 @@ pub fn entry(reading: &Reading, expected: Option<&Expected>, now: Time) -> Optio
     })
 }
 
-/// The newest point that has begun.
+/// The newest point that has begun. Where none has, the first: a reading is believed though the clock
+/// of its source is a little ahead of ours, and its zone must not vanish until that has passed.
 #[must_use]
 pub fn current(reading: &Reading, now: Time) -> Option<&Point> {
-    reading.points.iter().rev().find(|point| point.start <= now)
+    let begun = reading.points.iter().rev().find(|point| point.start <= now);
+    begun.or_else(|| reading.points.first())
 }
 
 /// What the model expects of a zone of which `series` is known up to `known`.
@@ -137,7 +139,8 @@ mod tests {
         let late = at(240).unwrap();
         assert_eq!((late.observed_at, late.is_estimated), (hour(2), true), "what makes it old");
         assert_eq!((late.fetched_at, late.source.as_str()), (hour(3), "electricity-maps"));
-        assert!(at(-1).is_none());
+        assert_eq!(value(-1), "100", "its clock is a little ahead of ours");
+        assert!(entry(&self::reading([]), None, hour(0)).is_none());
     }
 
     #[test]

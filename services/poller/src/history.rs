@@ -30,6 +30,9 @@ const STEPS: [Span; 4] = [
     Span::from_millis(5 * 60_000),
 ];
 
+/// How far ahead a value of the past may begin: two clocks differ a little.
+const MOST_AHEAD: Span = Span::HOUR;
+
 /// A value longer than this is of no hour: monthly accounts are not a signal.
 const LONGEST: Span = Span::DAY;
 
@@ -103,13 +106,15 @@ pub struct History {
 struct Series {
     /// Who spoke last.
     source: Source,
+    /// How far it was trusted then, 0 to 1.
+    confidence: f64,
     /// By start of the period.
     known: BTreeMap<Time, Known>,
 }
 
 impl Series {
-    fn of(source: Source) -> Self {
-        Self { source, known: BTreeMap::new() }
+    fn of(source: Source, confidence: f64) -> Self {
+        Self { source, confidence, known: BTreeMap::new() }
     }
 }
 
@@ -120,10 +125,13 @@ impl History {
         if !reading.source.is_observation() {
             return taken;
         }
-        let version = reading.updated_at.unwrap_or(reading.fetched_at);
+        // Nobody has computed a value after it was fetched; such a version would never be replaced.
+        let fetched_at = reading.fetched_at;
+        let version = reading.updated_at.unwrap_or(fetched_at).min(fetched_at);
+        let Reading { source, confidence, .. } = *reading;
         let series =
-            self.series.entry(Scale::of(reading)).or_insert_with(|| Series::of(reading.source));
-        series.source = reading.source;
+            self.series.entry(Scale::of(reading)).or_insert_with(|| Series::of(source, confidence));
+        (series.source, series.confidence) = (source, confidence);
         for point in &reading.points {
             let Point { start, span, value, is_estimated } = *point;
             if span.is_positive() && span <= LONGEST {
@@ -134,10 +142,12 @@ impl History {
         taken
     }
 
-    /// Forgets what ended longer than `keep` before `now`.
+    /// Forgets what ended longer than `keep` before `now`, and what begins long after it.
     pub fn forget(&mut self, now: Time, keep: Span) {
         for series in self.series.values_mut() {
-            series.known.retain(|&start, known| start.saturating_add(known.span) > now - keep);
+            series.known.retain(|&start, known| {
+                start <= now + MOST_AHEAD && start.saturating_add(known.span) > now - keep
+            });
         }
         self.series.retain(|_, series| !series.known.is_empty());
     }
@@ -178,7 +188,7 @@ impl History {
                 points: series.known.iter().map(point).collect(),
                 fetched_at: version,
                 updated_at: None,
-                confidence: 1.0,
+                confidence: series.confidence,
             })
         })
     }
@@ -202,12 +212,13 @@ impl History {
     }
 
     /// Takes up what another replica, or the last run, has written. A value that is known here
-    /// stays unless the other one is measured and this is not.
+    /// stays unless the other one is measured and this is not. What begins long after `now` is left
+    /// out: somebody's clock was wrong, and a series from now to then has no end.
     ///
     /// # Errors
     ///
     /// What is wrong with the text; nothing of it is taken up.
-    pub fn read(&mut self, text: &str) -> Result<(), String> {
+    pub fn read(&mut self, text: &str, now: Time) -> Result<(), String> {
         let document: Document = serde_json::from_str(text).map_err(|error| error.to_string())?;
         if document.version != VERSION {
             return Err(format!(
@@ -220,12 +231,18 @@ impl History {
             if !step.is_positive() || step > LONGEST {
                 return Err(format!("a step of {step}"));
             }
-            let series = self.series.entry(row.scale).or_insert_with(|| Series::of(row.source));
+            let (source, confidence) = (row.source, row.confidence.clamp(0.0, 1.0));
+            let series =
+                self.series.entry(row.scale).or_insert_with(|| Series::of(source, confidence));
             for (at, value) in (0..).zip(row.values) {
                 let Some(value) = value.and_then(GramsPerKwh::new) else { continue };
+                let start = row.from.saturating_add(step * i64::from(at));
+                if start > now + MOST_AHEAD {
+                    break;
+                }
                 let is_estimated = row.estimated.binary_search(&at).is_ok();
-                let known = Known { span: step, value, is_estimated, version: row.updated_at };
-                put(&mut series.known, row.from + step * i64::from(at), known);
+                let version = row.updated_at.min(now);
+                put(&mut series.known, start, Known { span: step, value, is_estimated, version });
             }
         }
         Ok(())
@@ -298,6 +315,11 @@ struct Document {
     series: Vec<Row>,
 }
 
+/// The confidence of a row that was written before rows had one.
+fn full() -> f64 {
+    1.0
+}
+
 /// One scale: equal steps, `null` for what is not known.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -305,6 +327,8 @@ struct Row {
     #[serde(flatten)]
     scale: Scale,
     source: Source,
+    #[serde(default = "full")]
+    confidence: f64,
     from: Time,
     step_minutes: u32,
     updated_at: Time,
@@ -326,6 +350,7 @@ impl Row {
         Some(Self {
             scale: scale.clone(),
             source: series.source,
+            confidence: series.confidence,
             from,
             step_minutes: u32::try_from(step.millis() / 60_000).ok()?,
             updated_at,
@@ -441,11 +466,63 @@ mod tests {
         history.take(&reading(1, vec![point(0, 100.0, false)]));
         let before = history.clone();
         for text in ["", "[]", r#"{"version":2,"series":[]}"#, r#"{"version":1,"series":[{}]}"#] {
-            assert!(history.read(text).is_err(), "{text}");
+            assert!(history.read(text, hour(1)).is_err(), "{text}");
         }
         let absurd = before.write(usize::MAX).replace("[100.0]", "[-5.0,1e9,null]");
-        history.read(&absurd).unwrap();
+        history.read(&absurd, hour(1)).unwrap();
         assert_eq!(history, before);
+    }
+
+    #[test]
+    fn the_confidence_of_a_source_outlives_a_restart() {
+        let mut history = History::default();
+        let said = Reading { confidence: 0.7, ..reading(1, vec![point(0, 100.0, false)]) };
+        history.take(&said);
+        let text = history.write(usize::MAX);
+        let confidence = |text: &str| {
+            let mut read = History::default();
+            read.read(text, hour(1)).unwrap();
+            let reading = read.readings().next().unwrap();
+            format!("{:.1}", reading.confidence)
+        };
+        assert_eq!(confidence(&text), "0.7");
+        let before = text.replace(r#""confidence":0.7,"#, "");
+        assert_ne!(before, text);
+        assert_eq!(confidence(&before), "1.0", "as it was written before");
+    }
+
+    #[test]
+    fn what_is_far_ahead_is_neither_read_nor_kept_and_freezes_nothing() {
+        let mut far = History::default();
+        let years = 24 * 365 * 200;
+        far.take(&reading(1, vec![point(0, 100.0, false), point(1, 110.0, false)]));
+        let text = far.write(usize::MAX);
+        // Only the version is of the future: the next one replaces the value all the same.
+        let version = format!(r#""updatedAt":"{}""#, hour(1));
+        assert!(text.contains(&version), "{text}");
+        let mut history = History::default();
+        let later = text.replace(&version, &format!(r#""updatedAt":"{}""#, hour(years)));
+        history.read(&later, hour(2)).unwrap();
+        history.take(&reading(3, vec![point(1, 120.0, false)]));
+        assert_eq!(format!("{:?}", values(&history)), "[Some(100.0), Some(120.0)]");
+        // Nor does a source that says it computed its value tomorrow.
+        let ahead =
+            Reading { updated_at: Some(hour(30)), ..reading(4, vec![point(1, 130.0, false)]) };
+        history.take(&ahead);
+        history.take(&reading(5, vec![point(1, 140.0, false)]));
+        assert_eq!(format!("{:?}", values(&history)), "[Some(100.0), Some(140.0)]");
+        // A start of the future would make a series without end.
+        let from = format!(r#""from":"{}""#, hour(0));
+        assert!(text.contains(&from), "{text}");
+        let mut history = History::default();
+        history
+            .read(&text.replace(&from, &format!(r#""from":"{}""#, hour(years))), hour(2))
+            .unwrap();
+        history.forget(hour(2), Span::DAY * 14);
+        assert_eq!(history, History::default());
+        history.take(&reading(1, vec![point(0, 100.0, false), point(years, 110.0, false)]));
+        history.forget(hour(2), Span::DAY * 14);
+        assert_eq!(format!("{:?}", values(&history)), "[Some(100.0)]");
     }
 
     proptest! {
@@ -457,7 +534,7 @@ mod tests {
             let points = points.into_iter().map(|(h, (v, estimated))| point(h, v, estimated));
             history.take(&reading(500, points.collect()));
             let mut read = History::default();
-            read.read(&history.write(usize::MAX)).unwrap();
+            read.read(&history.write(usize::MAX), hour(500)).unwrap();
             prop_assert_eq!(read, history);
         }
     }

@@ -66,6 +66,9 @@ struct Shown {
     sources: BTreeMap<&'static str, Health>,
 }
 
+/// What can be refused.
+const DOCUMENTS: [&str; 5] = ["policy", "forecast", "history", "threshold", "carbon-intensity"];
+
 /// 10 ms to half a minute: a source on the other side of the world, and one that hangs.
 const SECONDS: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
 
@@ -85,6 +88,10 @@ impl Metrics {
             refused: Family::default(),
             shown: Arc::default(),
         };
+        // A counter that is born with its first refusal never rises for whoever asks by how much it has.
+        for document in DOCUMENTS {
+            metrics.refused.get_or_create(&[("document", document)]).inc_by(0);
+        }
         let m = metrics.clone();
         registry.register("source_requests", "Requests to a source of grid data", m.requests);
         let help = "From a request to a source to the end of its answer";
@@ -118,6 +125,12 @@ impl Metrics {
     /// Whether this replica leads.
     pub fn leads(&self, leads: bool) {
         self.leader.set(leads.into());
+    }
+
+    /// This replica writes nothing: what it has seen and written last is another one's to show.
+    pub fn stand_by(&self) {
+        self.last_write.clear();
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = Shown::default();
     }
 
     /// A cycle ended: `written`, `not-written` or `adrift`.
@@ -185,6 +198,10 @@ impl Observer for Metrics {
         self.requests.get_or_create(&Request { source, zone: zone.to_string(), result }).inc();
         let took = took.as_secs_f64();
         self.request_duration.get_or_create(&[("source", source)]).observe(took);
+    }
+
+    fn unasked(&self, source: &'static str, zone: &Zone, result: &'static str) {
+        self.requests.get_or_create(&Request { source, zone: zone.to_string(), result }).inc();
     }
 }
 
@@ -277,4 +294,48 @@ fn sources(gauges: &mut Gauges<'_, '_>, shown: &Shown) -> fmt::Result {
         Some(([("source", (*source).to_owned())], health.quota_remaining? as f64))
     });
     gauges.write("source_quota_remaining", "Requests that are left today", quotas)
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text::encode;
+
+    use super::*;
+
+    fn text(registry: &Registry) -> String {
+        let mut text = String::new();
+        encode(&mut text, registry).unwrap();
+        text
+    }
+
+    #[test]
+    fn every_refusal_is_counted_from_0() {
+        let mut registry = Registry::with_prefix("carbonkube");
+        Metrics::register(&mut registry);
+        let text = text(&registry);
+        for document in DOCUMENTS {
+            let line = format!("carbonkube_document_refused_total{{document=\"{document}\"}} 0");
+            assert!(text.contains(&line), "{line}\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_replica_that_stands_by_shows_nothing_of_when_it_led() {
+        let mut registry = Registry::with_prefix("carbonkube");
+        let metrics = Metrics::register(&mut registry);
+        let document = include_str!("../../../core/tests/documents/intensity.json");
+        let (intensity, _) = IntensityDocument::parse(document).unwrap();
+        let sources =
+            BTreeMap::from([("eia", Health { quota_remaining: Some(7), ..Health::default() })]);
+        metrics.show(&intensity, None, None, sources);
+        metrics.written("intensity", 1.0);
+        let gauges = [
+            "carbonkube_grid_carbon_intensity_grams_per_kwh{",
+            "carbonkube_source_quota_remaining{",
+            "carbonkube_poller_last_write_timestamp_seconds{",
+        ];
+        assert!(gauges.iter().all(|gauge| text(&registry).contains(gauge)), "{}", text(&registry));
+        metrics.stand_by();
+        assert!(!gauges.iter().any(|gauge| text(&registry).contains(gauge)), "{}", text(&registry));
+    }
 }

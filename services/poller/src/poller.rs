@@ -81,10 +81,10 @@ impl Poller {
         }
     }
 
-    /// Goes on from what another replica, or the last run, has left.
-    pub fn resume(&mut self, left: &Left) {
+    /// Goes on from what another replica, or the last run, has left before `now`.
+    pub fn resume(&mut self, left: &Left, now: Time) {
         if let Some(text) = &left.history
-            && let Err(problem) = self.history.read(text)
+            && let Err(problem) = self.history.read(text, now)
         {
             warn!(problem, "the history that was left can't be read");
             self.metrics.refused("history");
@@ -156,19 +156,23 @@ impl Poller {
         let threshold = self.thresholds(&intensity, &pasts, &outlooks, workloads, now);
         document::bound(&mut intensity, MOST_INTENSITY);
         self.metrics.show(&intensity, threshold.as_ref(), self.policy.current(), sources);
-        self.documents(intensity, threshold, now)
+        self.documents(intensity, threshold, &pasts, now)
     }
 
     fn documents(
         &self,
         intensity: IntensityDocument,
         threshold: Option<ThresholdDocument>,
+        pasts: &BTreeMap<&Zone, Past>,
         now: Time,
     ) -> Documents {
         let used = serde_json::to_string(&intensity).map_or(0, |text| text.len());
         let exported = self.config.carbon_intensity_exporter.as_ref().map(|exporter| {
-            let max_age = self.config.tune.max_age.0;
-            let exported = exporter::export(&intensity, &exporter.zone(), now, max_age);
+            let zone = exporter.zone();
+            // As for thresholds, a value's age counts from the end of its period.
+            let step = pasts.get(&zone).map_or(Span::ZERO, |past| past.series.step());
+            let max_age = self.config.tune.max_age.0 + step;
+            let exported = exporter::export(&intensity, &zone, now, max_age);
             (exporter.name.clone(), exported)
         });
         let history = self.history.write(MOST_TOGETHER.saturating_sub(used));

@@ -29,7 +29,7 @@ use tracing::{info, instrument, warn};
 use crate::bundle::{Bundle, FORECAST_FORM, Form, POLICY_FORM};
 use crate::config::{Config, Files, OutputName};
 use crate::metrics::Metrics;
-use crate::output::cluster::Cluster;
+use crate::output::cluster::{Cluster, EXPORTED};
 use crate::output::{Documents, Output, OutputError};
 use crate::poller::Poller;
 use crate::signals::Signals;
@@ -46,6 +46,9 @@ const MOST_JITTER: Span = Span::from_millis(20_000);
 
 /// The longest that a single run waits for the API server.
 const ONCE_WITHIN: Duration = Duration::from_secs(60);
+
+/// The longest that an answer of the API server is waited for.
+const API_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why the service could not run.
 #[derive(Debug, thiserror::Error)]
@@ -232,6 +235,8 @@ impl Service {
             let pause = match standing {
                 Standing::Unknown | Standing::Follower => {
                     in_step = false;
+                    // What this replica has seen last is not what is in force any more.
+                    self.metrics.stand_by();
                     Duration::from_secs(3_600)
                 }
                 // Whatever another replica has written comes first.
@@ -273,6 +278,11 @@ impl Service {
             None => ("adrift", Turn::Over),
             Some(until) => match self.output.write(&documents, until).await {
                 Ok(written) => {
+                    let is_asked_for =
+                        documents.exported.is_some() && matches!(self.output, Output::Cluster(_));
+                    if is_asked_for && !written.contains(&EXPORTED) {
+                        self.metrics.refused(EXPORTED);
+                    }
                     let seconds = wall_clock().millis() as f64 / 1e3;
                     written.iter().for_each(|document| self.metrics.written(document, seconds));
                     info!(?written, zones = documents.intensity.zones.len(), "cycle");
@@ -295,7 +305,7 @@ impl Service {
     #[instrument(skip_all)]
     async fn resume(&mut self) -> Result<(), OutputError> {
         let left = self.output.left().await?;
-        self.poller.resume(&left);
+        self.poller.resume(&left, wall_clock());
         self.sources.remember(self.poller.known());
         Ok(())
     }
@@ -308,13 +318,23 @@ impl Service {
         let (policy, model, answers, workloads) =
             tokio::join!(policy, model, self.sources.ask(now), self.signals.read(now));
         // A policy that can't be asked for stays as it is.
-        if let Ok(policy) = policy {
-            self.poller.offer_policy(policy);
+        match policy {
+            Ok(policy) => self.poller.offer_policy(policy),
+            Err(error) => self.unread(POLICY_FORM, &error),
         }
-        if let Ok(model) = model {
-            self.poller.offer_model(model);
+        match model {
+            Ok(model) => self.poller.offer_model(model),
+            Err(error) => self.unread(FORECAST_FORM, &error),
         }
         self.poller.digest(&answers, &workloads, self.sources.health(), now)
+    }
+
+    /// Says that files can't be read. An API server that is away says nothing of a document.
+    fn unread(&self, form: Form, error: &OutputError) {
+        warn!(document = form.name, %error, "can't be read; it stays as it is");
+        if matches!(error, OutputError::Folder { .. }) {
+            self.metrics.refused(form.name);
+        }
     }
 
     /// The wait after one more failure: it doubles, up to the interval.
@@ -345,14 +365,9 @@ enum Turn {
 /// The files of a policy or a model, from its folder or from the cluster that is written to.
 async fn bundle(output: &Output, files: &Files, form: Form) -> Result<Option<Bundle>, OutputError> {
     match (&files.folder, output) {
-        (Some(folder), _) => Ok(Bundle::of_folder(form, folder)),
-        (None, Output::Cluster(cluster)) => {
-            let bundle = cluster.bundle(form).await;
-            if let Err(error) = &bundle {
-                warn!(document = form.name, %error, "can't be asked for; it stays as it is");
-            }
-            bundle
-        }
+        (Some(folder), _) => Bundle::of_folder(form, folder)
+            .map_err(|error| OutputError::Folder { path: folder.display().to_string(), error }),
+        (None, Output::Cluster(cluster)) => cluster.bundle(form).await,
         (None, _) => Ok(None),
     }
 }
@@ -361,9 +376,13 @@ async fn connect(config: &Config) -> Result<(Client, String), RunError> {
     let mut cluster = kube::Config::infer().await?;
     if let Some(proxy) = cluster.proxy_url.take() {
         // It comes from HTTPS_PROXY too, which is meant for the world outside. This client knows no
-        // proxies and would refuse to be built.
-        warn!(%proxy, "the API server is asked without this proxy");
+        // proxies and would refuse to be built. The rest of its address may have a password.
+        warn!(proxy = proxy.host(), "the API server is asked without this proxy");
     }
+    // Nothing here is watched, so no answer may take long; whoever asks asks again by its own rules.
+    cluster.read_timeout = Some(API_TIMEOUT);
+    cluster.reset_reader_on_write = true;
+    cluster.default_retry = false;
     let own = match cluster.default_namespace.as_str() {
         // What a kubeconfig without a namespace says; nobody keeps our ConfigMaps there.
         "default" => "carbon-kube".to_owned(),

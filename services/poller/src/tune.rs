@@ -15,8 +15,8 @@ use std::collections::BTreeMap;
 use carbon_kube_core::cluster::Mode;
 use carbon_kube_core::documents::{ThresholdDocument, ZoneIntensity, ZoneThreshold};
 use carbon_kube_core::forecast::{History, Issue};
-use carbon_kube_core::intensity::IntensitySeries;
-use carbon_kube_core::{GramsPerKwh, Time, Zone};
+use carbon_kube_core::intensity::{IntensitySeries, Signal};
+use carbon_kube_core::{GramsPerKwh, Span, Time, Zone};
 use carbon_kube_policies::Policy;
 use carbon_kube_policies::control::{self, Grid, Workload};
 use carbon_kube_policies::file::Loaded;
@@ -113,6 +113,23 @@ struct Remembered {
     asked_at: Time,
     /// When the adjustment changed last.
     changed_at: Time,
+    /// Signal and factor set of the values that it was made from. `None` of what another replica has
+    /// left, which does not say and is taken to fit.
+    scale: Option<(Signal, String)>,
+}
+
+impl Remembered {
+    /// Whether it is on the scale of a value: 150 g/kWh of one set of factors are not those of another.
+    fn fits(&self, entry: &ZoneIntensity) -> bool {
+        self.scale.as_ref().is_none_or(|(signal, factor_set)| {
+            *signal == entry.signal && *factor_set == entry.factor_set
+        })
+    }
+}
+
+/// What a threshold that is made from a value can be compared with.
+fn scale(entry: &ZoneIntensity) -> Option<(Signal, String)> {
+    Some((entry.signal, entry.factor_set.clone()))
 }
 
 /// What a policy says of a zone's threshold.
@@ -136,6 +153,7 @@ impl Tuning {
                 threshold: threshold.clone(),
                 asked_at: decided_at,
                 changed_at: decided_at,
+                scale: None,
             };
             self.zones.insert(zone.clone(), last);
         }
@@ -162,9 +180,10 @@ impl Tuning {
     ) -> Decided {
         let mut outcomes = BTreeMap::new();
         let mut unknown = Vec::new();
-        // Another policy starts anew, as a simulation does.
+        // Another policy starts anew, as a simulation does; so does a zone whose source counts otherwise.
         self.zones.retain(|zone, last| {
-            looks.contains_key(zone) && last.threshold.policy_sha256 == policy.sha256
+            looks.get(zone).is_some_and(|look| last.fits(look.entry))
+                && last.threshold.policy_sha256 == policy.sha256
         });
         for (zone, look) in looks {
             let outcome = self.decide_one(settings, policy, zone, look, now, &mut unknown);
@@ -183,7 +202,10 @@ impl Tuning {
         now: Time,
         unknown: &mut Vec<Input>,
     ) -> Outcome {
-        let blind = if now - look.entry.observed_at > settings.max_age.0 {
+        // From the end of the period, as the limit of a source's own values: an hour that is published
+        // two hours late would else come and go with each hour.
+        let step = look.past.map_or(Span::ZERO, |past| past.series.step());
+        let blind = if now - look.entry.observed_at.saturating_add(step) > settings.max_age.0 {
             Some(Outcome::Stale)
         } else if look.entry.confidence < settings.min_confidence {
             Some(Outcome::NotTrusted)
@@ -199,6 +221,7 @@ impl Tuning {
         {
             last.threshold.decided_at = now;
             last.threshold.mode = settings.mode;
+            last.scale = scale(look.entry);
             return Outcome::Confirmed;
         }
         let last = self.zones.get(zone);
@@ -210,7 +233,8 @@ impl Tuning {
         let is_kept = last.is_some_and(|last| same(last.threshold.adjustment, answer.adjustment));
         let changed_at = last.filter(|_| is_kept).map_or(now, |last| last.changed_at);
         let outcome = answer.outcome;
-        self.zones.insert(zone.clone(), Remembered { threshold, asked_at: now, changed_at });
+        let scale = scale(look.entry);
+        self.zones.insert(zone.clone(), Remembered { threshold, asked_at: now, changed_at, scale });
         outcome
     }
 }

@@ -27,6 +27,8 @@ struct Stored {
     maps: BTreeMap<String, Value>,
     version: u64,
     hangs: bool,
+    /// A ConfigMap that is marked immutable.
+    immutable: Option<&'static str>,
     /// Method and query of every request.
     seen: Vec<(String, String)>,
 }
@@ -53,6 +55,9 @@ impl Server {
         let (status, answer) = match (parts.method.as_str(), present) {
             ("GET", Some(map)) => (StatusCode::OK, map),
             ("GET", None) => (StatusCode::NOT_FOUND, refusal(404)),
+            ("PATCH", _) if stored.immutable == Some(name) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, refusal(422))
+            }
             ("PATCH", present) => {
                 assert_eq!(parts.headers["content-type"], "application/apply-patch+yaml");
                 let sent: Value = serde_json::from_slice(&body).unwrap();
@@ -134,6 +139,21 @@ async fn documents_are_applied_with_what_was_seen_last_and_read_by_the_next_repl
     let left = server.output().left().await.unwrap();
     assert_eq!(left.history.as_deref(), Some("second"));
     assert!(ThresholdDocument::parse(&left.threshold.unwrap()).is_ok());
+}
+
+#[tokio::test]
+async fn an_immutable_map_of_the_other_exporter_keeps_nothing_else_from_being_written() {
+    let server = Server::default();
+    server.0.lock().unwrap().immutable = Some("carbon-intensity");
+    let mut output = server.output();
+    output.left().await.unwrap();
+    for history in ["first", "second"] {
+        let written = output.write(&documents(history), soon()).await.unwrap();
+        assert_eq!(written, ["threshold", "intensity"]);
+    }
+    let intensity = server.map("carbon-kube-intensity");
+    assert_eq!(intensity["data"]["history.json"], "second");
+    assert_eq!(intensity["metadata"]["labels"], Value::Null, "labels are the installer's");
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use carbon_kube_core::documents::{IntensityDocument, ThresholdDocument};
 use carbon_kube_core::forecast::ForecastModel;
 use carbon_kube_core::forecaster::Learned;
 use carbon_kube_core::intensity::Signal;
-use carbon_kube_core::{Span, Time, Zone};
+use carbon_kube_core::{GramsPerKwh, Span, Time, Zone};
 use carbon_kube_extender::config::Config as ExtenderConfig;
 use carbon_kube_extender::documents::PolicyMap;
 use carbon_kube_extender::run::Service;
@@ -143,9 +143,9 @@ fn poller(folder: &TempDir, settings: &str) -> Poller {
     let text = format!("historyDays: 60\n{settings}");
     let config = Arc::new(Config::parse("c.yaml", &text).unwrap());
     let mut poller = Poller::new(config, Metrics::register(&mut Registry::default()));
-    poller.offer_policy(Bundle::of_folder(POLICY_FORM, folder.path()));
+    poller.offer_policy(Bundle::of_folder(POLICY_FORM, folder.path()).unwrap());
     let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies/library/forecast-open-v1");
-    poller.offer_model(Bundle::of_folder(FORECAST_FORM, Path::new(model)));
+    poller.offer_model(Bundle::of_folder(FORECAST_FORM, Path::new(model)).unwrap());
     poller
 }
 
@@ -254,7 +254,8 @@ fn another_replica_goes_on_where_the_first_one_ended() {
     }
     let before = cycle(&mut first, &world, &episode, episode.now());
     let threshold = serde_json::to_string(before.threshold.as_ref().unwrap()).unwrap();
-    second.resume(&Left { history: Some(before.history.clone()), threshold: Some(threshold) });
+    let left = Left { history: Some(before.history.clone()), threshold: Some(threshold) };
+    second.resume(&left, episode.now());
     // Within the control interval: nothing is asked anew. The past came with the document.
     let later = episode.now() + Span::MINUTE * 20;
     let after = cycle(&mut second, &world, &episode, later);
@@ -315,13 +316,37 @@ fn what_is_stale_or_not_trusted_has_no_threshold_and_is_back_when_it_is() {
     };
     let fresh = answer(&world, 1, now);
     assert!(has_threshold(fresh.clone(), now));
-    assert!(has_threshold(fresh.clone(), now + Span::HOUR * 3), "three hours are not too old");
-    assert!(!has_threshold(fresh.clone(), now + Span::HOUR * 3 + Span::MINUTE));
+    // The value is of an hour, and that has to be over.
+    assert!(has_threshold(fresh.clone(), now + Span::HOUR * 4), "three hours are not too old");
+    assert!(!has_threshold(fresh.clone(), now + Span::HOUR * 4 + Span::MINUTE));
     assert!(has_threshold(fresh.clone(), now));
     let mut decayed = fresh.clone();
     decayed.present = Reading { source: Source::Decay, confidence: 0.4, ..decayed.present };
     assert!(!has_threshold(decayed, now));
     assert!(has_threshold(fresh, now));
+}
+
+#[test]
+fn a_threshold_of_other_factors_is_not_confirmed() {
+    let (world, folder) = (world(), policy_folder());
+    let mut poller = poller(&folder, "");
+    let (now, zone) = (world.start, world.zones[1].zone.clone());
+    let mut base = |answer: Answer, now: Time| {
+        let answers = BTreeMap::from([(zone.clone(), answer)]);
+        let documents = poller.digest(&answers, &BTreeMap::new(), BTreeMap::new(), now);
+        documents.threshold.unwrap().zones[&zone].base.get()
+    };
+    let known = answer(&world, 1, now);
+    let mut other = known.clone();
+    other.present.factor_set = "lifecycle".into();
+    for point in &mut other.present.points {
+        point.value = GramsPerKwh::new(point.value.get() * 2.0).unwrap();
+    }
+    let first = base(known.clone(), now);
+    let confirmed = base(known, now + Span::MINUTE * 20);
+    assert!((confirmed - first).abs() < 1e-9);
+    // Within the same control interval another source speaks, whose values are twice as large.
+    assert!(base(other, now + Span::MINUTE * 40) > first * 1.5);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What the answers of several providers have in common.
 
-use carbon_kube_core::{GramsPerKwh, Time};
+use carbon_kube_core::{GramsPerKwh, Span, Time};
 use serde::de::DeserializeOwned;
 
 use crate::error::ProviderError;
@@ -38,10 +38,23 @@ impl Values {
         Ok(Self { points, updated_at, factor_set: factor_set.into() })
     }
 
-    /// Whether the newest value still describes now: then its clock can't have moved.
+    /// Whether the newest value describes now: then its clock can't have moved. One of the future does
+    /// not: it would be kept until then, though nobody believes it.
     #[must_use]
     pub fn cover(&self, now: Time) -> bool {
-        self.points.last().is_some_and(|point| now < point.end())
+        self.are_current(now, Span::ZERO)
+    }
+
+    /// Whether the newest value has begun, and ended at most `late` before `now`.
+    #[must_use]
+    pub fn are_current(&self, now: Time, late: Span) -> bool {
+        self.points.last().is_some_and(|point| point.start <= now && now < point.end() + late)
+    }
+
+    /// Whether the first value, such as that of a forecast, describes now.
+    #[must_use]
+    pub fn begin_now(&self, now: Time) -> bool {
+        self.points.first().is_some_and(|point| point.start <= now && now < point.end())
     }
 }
 

@@ -87,7 +87,8 @@ impl CarbonAwareSdk {
             .query("location", location)
             .query("time", from.to_string())
             .query("toTime", to.to_string());
-        let call = Call { zone, name, optional: false, request };
+        // Without a name it is a range of the past.
+        let call = Call { zone, name, optional: name.is_none(), request };
         let parse = |body: &[u8]| parse(body, location, &self.config.factor_set);
         let stored = self.guard.fetch(call, Values::cover, parse).await?;
         Ok(stored.reading(zone, Source::CarbonAwareSdk, self.config.signal, CONFIDENCE))

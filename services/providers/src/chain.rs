@@ -196,13 +196,14 @@ impl Chain {
     }
 
     /// A reading that is believed; one of another signal never is.
-    fn believe(&self, zone: &Zone, reading: Reading) -> Result<Reading, Reason> {
+    fn believe(&self, zone: &Zone, mut reading: Reading) -> Result<Reading, Reason> {
         if reading.signal != self.config.signal(zone) {
             let problem = format!("the values are {}", reading.signal);
             return Err(ProviderError::Malformed(problem).into());
         }
         let last = self.known(zone, |known| known.memory.last(&reading).copied());
         let config = self.config.plausibility(zone);
+        plausibility::leave_out(&mut reading, config);
         plausibility::check(&reading, zone, self.clock.now(), config, last.as_ref())?;
         Ok(reading)
     }
@@ -227,8 +228,11 @@ impl Chain {
     async fn past(&self, zone: &Zone, provider: &dyn Provider) -> Option<Reading> {
         let now = self.clock.now();
         self.known(zone, |known| known.reconciled = Some(now));
-        let reading = provider.history(zone, now - RECONCILED, now).await.ok()?;
+        let mut reading = provider.history(zone, now - RECONCILED, now).await.ok()?;
         let config = self.config.plausibility(zone);
+        // What is still to come is no past, whatever the source's clock says.
+        reading.points.retain(|point| point.start <= now + config.max_skew);
+        plausibility::leave_out(&mut reading, config);
         let fits = reading.signal == self.config.signal(zone)
             && plausibility::check_values(&reading, zone, config).is_ok();
         if !fits {

@@ -123,9 +123,7 @@ impl Eia {
         let call = Call { zone, name: Some("latest"), optional: false, request };
         let parse = |body: &[u8]| values(&parse(body, &respondent)?.rows, zone);
         // The hour after the newest one comes out an hour after it ended, at the earliest.
-        let fresh = |values: &Values, now: Time| {
-            values.points.last().is_some_and(|point| now < point.end() + Span::HOUR * 2)
-        };
+        let fresh = |values: &Values, now: Time| values.are_current(now, Span::HOUR * 2);
         let stored = self.guard.fetch(call, fresh, parse).await?;
         Ok(stored.reading(zone, Source::Eia, Signal::Average, CONFIDENCE))
     }
@@ -137,17 +135,21 @@ impl Eia {
         to: Time,
     ) -> Result<Reading, ProviderError> {
         let respondent = self.respondent(zone)?;
-        let (mut rows, mut read) = (Vec::new(), 0);
+        let (mut rows, mut read, mut is_whole) = (Vec::new(), 0, false);
         for _ in 0..MOST_PAGES {
             let request = self.request(zone, &respondent, (from, to), read)?;
-            let call = Call { zone, name: None, optional: false, request };
+            let call = Call { zone, name: None, optional: true, request };
             let parse = |body: &[u8]| parse(body, &respondent);
             let Stored { value: page, .. } = self.guard.fetch(call, |_, _| false, parse).await?;
             rows.extend(page.rows);
             read += page.read;
-            if page.read == 0 || read >= page.total {
+            is_whole = page.read == 0 || read >= page.total;
+            if is_whole {
                 break;
             }
+        }
+        if !is_whole {
+            return Err(malformed(format!("more than {MOST_PAGES} pages; ask for less")));
         }
         let value = values(&rows, zone)?;
         let fetched_at = self.guard.now();
@@ -176,6 +178,9 @@ impl Eia {
             .query("end", hour(to.ceil(Span::HOUR)))
             .query("sort[0][column]", "period")
             .query("sort[0][direction]", "asc")
+            // Rows of one hour in an order of their own, so that no page cuts between two.
+            .query("sort[1][column]", "fueltype")
+            .query("sort[1][direction]", "asc")
             .query("length", PAGE.to_string())
             .query("offset", offset.to_string()))
     }

@@ -156,8 +156,7 @@ impl ElectricityMaps {
         }
         let request = self.request("carbon-intensity/forecast", zone)?;
         // It begins with the hour in which it was made, and the next one is made in the next.
-        let same_hour = |values: &Values, now| values.points.first().is_some_and(|p| now < p.end());
-        let stored = self.ask_list(zone, Some("forecast"), request, same_hour).await?;
+        let stored = self.ask_list(zone, Some("forecast"), request, Values::begin_now).await?;
         let mut reading = self.reading(zone, stored);
         reading.points.iter_mut().for_each(|point| point.is_estimated = true);
         Ok(reading)

@@ -145,9 +145,7 @@ impl Entsoe {
         let request = self.request(zone, &area, (from, to))?;
         let call = Call { zone, name: Some("latest"), optional: false, request };
         // An hour comes out an hour after it ended, by law and at the earliest.
-        let fresh = |values: &Values, now: Time| {
-            values.points.last().is_some_and(|point| now < point.end() + Span::HOUR)
-        };
+        let fresh = |values: &Values, now: Time| values.are_current(now, Span::HOUR);
         let parse = |body: &[u8]| parse(body, &area)?.values(zone);
         let stored = self.guard.fetch(call, fresh, parse).await?;
         Ok(stored.reading(zone, Source::Entsoe, Signal::Average, CONFIDENCE))
@@ -167,7 +165,7 @@ impl Entsoe {
     async fn ask_range(&self, zone: &Zone, from: Time, to: Time) -> Result<Reading, ProviderError> {
         let area = self.area(zone)?;
         let request = self.request(zone, &area, (from, to))?;
-        let call = Call { zone, name: None, optional: false, request };
+        let call = Call { zone, name: None, optional: true, request };
         let parse = |body: &[u8]| parse(body, &area)?.values(zone);
         let stored = self.guard.fetch(call, |_, _| false, parse).await?;
         Ok(stored.reading(zone, Source::Entsoe, Signal::Average, CONFIDENCE))

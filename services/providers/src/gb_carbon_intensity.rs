@@ -104,7 +104,7 @@ impl GbCarbonIntensity {
 
     async fn ask_range(&self, zone: &Zone, from: Time, to: Time) -> Result<Reading, ProviderError> {
         let request = Request::get(self.range(from, to));
-        let call = Call { zone, name: None, optional: false, request };
+        let call = Call { zone, name: None, optional: true, request };
         let parse = |body: &[u8]| parse(body, Wanted::Actual);
         let stored = self.guard.fetch(call, |_, _| false, parse).await?;
         Ok(stored.reading(zone, Source::GbCarbonIntensity, Signal::Average, MEASURED))
@@ -116,8 +116,7 @@ impl GbCarbonIntensity {
         let call =
             Call { zone, name: Some("forecast"), optional: true, request: Request::get(url) };
         let parse = |body: &[u8]| parse(body, Wanted::Forecast);
-        let same = |values: &Values, now| values.points.first().is_some_and(|p| now < p.end());
-        let stored = self.guard.fetch(call, same, parse).await?;
+        let stored = self.guard.fetch(call, Values::begin_now, parse).await?;
         Ok(stored.reading(zone, Source::GbCarbonIntensity, Signal::Average, ESTIMATED))
     }
 

@@ -1,5 +1,7 @@
 //! What is believed of what a source says.
 
+use std::ops::RangeInclusive;
+
 use carbon_kube_core::intensity::Signal;
 use carbon_kube_core::{GramsPerKwh, Span, Time, Zone};
 
@@ -92,15 +94,34 @@ pub fn check_values(
     if let Some(pair) = reading.points.windows(2).find(|pair| pair[0].start >= pair[1].start) {
         return Err(Implausible::Order(pair[1].start));
     }
-    let low = match reading.signal {
+    let range = range(reading.signal, config);
+    let out = reading.points.iter().find(|point| !range.contains(&point.value.get()));
+    out.map_or(Ok(()), |point| {
+        let (low, high) = (*range.start(), *range.end());
+        Err(Implausible::Range { value: point.value, at: point.start, low, high })
+    })
+}
+
+/// Leaves out what the zone can't have, but for the newest value, and says how many values that are:
+/// one odd hour of yesterday says nothing of the present one, and is a gap. Whether the newest value
+/// can be is for [`check`] to say.
+pub fn leave_out(reading: &mut Reading, config: &PlausibilityConfig) -> usize {
+    let range = range(reading.signal, config);
+    let newest = reading.last().map(|point| point.start);
+    let before = reading.points.len();
+    reading
+        .points
+        .retain(|point| Some(point.start) == newest || range.contains(&point.value.get()));
+    before - reading.points.len()
+}
+
+/// What a zone can have, in g/kWh.
+fn range(signal: Signal, config: &PlausibilityConfig) -> RangeInclusive<f64> {
+    let low = match signal {
         Signal::Average => config.min_grams_per_kwh,
         Signal::Marginal => 0.0,
     };
-    let high = config.max_grams_per_kwh;
-    let out = reading.points.iter().find(|point| !(low..=high).contains(&point.value.get()));
-    out.map_or(Ok(()), |point| {
-        Err(Implausible::Range { value: point.value, at: point.start, low, high })
-    })
+    low..=config.max_grams_per_kwh
 }
 
 /// The newest value against the last one believed; where nothing was believed yet, against the one
@@ -228,6 +249,23 @@ mod tests {
         let marginal = Reading { signal: Signal::Marginal, ..average.clone() };
         assert!(check_values(&average, &california, &config).is_err());
         assert_eq!(check_values(&marginal, &california, &config), Ok(()));
+    }
+
+    #[test]
+    fn an_odd_value_of_before_is_a_gap_and_an_odd_newest_one_is_no_answer() {
+        let config = PlausibilityConfig::default();
+        let left = |values: [f64; 3]| {
+            let at = |hour: usize| format!("2026-03-29T{}:00:00Z", 10 + hour);
+            let points: Vec<Point> =
+                values.iter().enumerate().map(|(i, value)| point(&at(i), *value)).collect();
+            let mut reading = reading(&points);
+            let count = leave_out(&mut reading, &config);
+            (count, verdict(&reading.points, None))
+        };
+        assert_eq!(left([200.0, 210.0, 220.0]), (0, "fine".to_owned()));
+        assert_eq!(left([0.0, 2e3, 220.0]), (2, "fine".to_owned()));
+        let odd = "says 0 g/kWh at 2026-03-29T12:00:00Z, outside of 1 to 1500";
+        assert_eq!(left([0.0, 200.0, 0.0]), (1, odd.to_owned()));
     }
 
     #[test]

@@ -30,6 +30,9 @@ const POUNDS_PER_MWH: f64 = 453.592_37 / 1_000.0;
 /// A token lives for 30 minutes; another one is taken a little earlier.
 const TOKEN: Span = Span::from_millis(25 * 60_000);
 
+/// Name of the call for the live value.
+const LATEST: &str = "latest";
+
 /// The longest range of one call: the API takes 32 days.
 const RANGE: Span = Span::from_millis(30 * 86_400_000);
 
@@ -88,7 +91,7 @@ impl Watttime {
 
     async fn ask_latest(&self, zone: &Zone) -> Result<Reading, ProviderError> {
         let now = self.guard.now();
-        self.ask_range(zone, Some("latest"), now - Span::HOUR * 2, now).await
+        self.ask_range(zone, Some(LATEST), now - Span::HOUR * 2, now).await
     }
 
     async fn ask_history(
@@ -132,7 +135,7 @@ impl Watttime {
         if let Some((from, to)) = range {
             request = request.query("start", from.to_string()).query("end", to.to_string());
         }
-        let call = Call { zone, name, optional: range.is_none(), request };
+        let call = Call { zone, name, optional: name != Some(LATEST), request };
         self.guard.fetch(call, |_, _| false, |body| parse(body, region)).await
     }
 

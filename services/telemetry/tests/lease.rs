@@ -165,7 +165,9 @@ async fn who_resigns_is_followed_at_once_and_who_dies_within_the_duration() {
     // It is gone without a word: the other waits for the duration, and a try.
     drop(leader);
     let waited = until_leads(&other).await;
-    assert!(waited <= DURATION + Duration::from_secs(3), "{waited:?}");
+    // Between two tries, which are up to 2.4 s apart, it may have seen the last renewal late, and
+    // it may see late that the duration is over.
+    assert!(waited <= DURATION + Duration::from_secs(5), "{waited:?}");
     assert!(waited >= DURATION - Duration::from_secs(3), "{waited:?}");
 }
 
@@ -214,14 +216,16 @@ async fn a_leader_that_slept_through_its_lease_is_a_follower() {
 #[tokio::test(start_paused = true)]
 async fn of_two_who_take_a_free_lease_at_once_one_gets_a_conflict() {
     let server = Server::default();
-    // So slow that everybody has seen the free lease before one has taken it.
-    server.0.lock().unwrap().latency = Duration::from_secs(1);
-    let first = stand(&server, "first");
-    until_leads(&first).await;
-    let others: Vec<_> = (0..6).map(|i| stand(&server, &format!("other-{i}"))).collect();
-    sleep(Duration::from_secs(5)).await;
-    drop(first);
+    {
+        let mut stored = server.0.lock().unwrap();
+        // So slow that everybody has seen the free lease before one has taken it.
+        stored.latency = Duration::from_secs(1);
+        stored.put(json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+            "metadata": {"name": "poller", "namespace": "carbon-kube"},
+            "spec": {"holderIdentity": ""}}));
+    }
+    let all: Vec<_> = (0..6).map(|i| stand(&server, &format!("replica-{i}"))).collect();
     sleep(DURATION * 2).await;
-    assert_eq!(others.iter().filter(|other| leads(other)).count(), 1);
-    assert!(server.0.lock().unwrap().conflicts > 0, "more than one has tried");
+    assert_eq!(all.iter().filter(|one| leads(one)).count(), 1);
+    assert_eq!(server.0.lock().unwrap().conflicts, 5, "all six have tried at once");
 }

@@ -14,6 +14,7 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
+use tracing::warn;
 
 use super::{Documents, Left, OutputError};
 use crate::bundle::{Bundle, Form};
@@ -21,6 +22,9 @@ use crate::history::HISTORY;
 
 /// Who owns the fields that are applied.
 pub const FIELD_MANAGER: &str = "carbon-kube-poller";
+
+/// What the ConfigMap of the other exporter is called among what was written.
+pub(crate) const EXPORTED: &str = "carbon-intensity";
 
 /// The ConfigMaps of a namespace.
 pub struct Cluster {
@@ -66,7 +70,8 @@ impl Cluster {
         Ok(map.map(|map| Bundle::of_config_map(form, map)))
     }
 
-    /// Writes every document before `until`.
+    /// Writes every document before `until`. That of the other exporter may be missing from what is said
+    /// to be written.
     pub(super) async fn write(
         &mut self,
         documents: &Documents,
@@ -87,8 +92,15 @@ impl Cluster {
         if let Some((name, exported)) = &documents.exported {
             let records = BASE64_STANDARD.encode(&exported.records);
             let object = json!({ "data": exported.data, "binaryData": { "data": records } });
-            self.apply(name, object, until).await?;
-            written.push("carbon-intensity");
+            // Nobody of ours reads it: without it the rest is written all the same.
+            match self.apply(name, object, until).await {
+                Ok(()) => written.push(EXPORTED),
+                Err(error) => warn!(
+                    %error,
+                    hint = "one of kubernetes-carbon-intensity-exporter is immutable: delete it once",
+                    "not written; everything else is"
+                ),
+            }
         }
         Ok(written)
     }
@@ -125,15 +137,8 @@ impl Cluster {
     }
 
     fn metadata(&self, name: &str, version: Option<&str>) -> Value {
-        let mut metadata = json!({
-            "name": name,
-            "namespace": self.namespace,
-            "labels": {
-                "app.kubernetes.io/name": "carbon-kube",
-                "app.kubernetes.io/component": "poller",
-                "app.kubernetes.io/part-of": "carbon-kube",
-            },
-        });
+        // No labels: those are of whoever installs, who may have another name for it all.
+        let mut metadata = json!({ "name": name, "namespace": self.namespace });
         if let Some(version) = version {
             metadata["resourceVersion"] = version.into();
         }

@@ -5,6 +5,7 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use carbon_kube_core::{Span, Time};
@@ -20,9 +21,12 @@ pub const KEY: &str = "sesame-4711-do-not-tell";
 /// The variable that has it.
 pub const KEY_VARIABLE: &str = "TEST_ELECTRICITY_MAPS_KEY";
 
+/// The hour in which the tests began: the newest value's, also where another one begins meanwhile.
+static HOUR: LazyLock<Time> = LazyLock::new(|| now().floor(Span::HOUR));
+
 /// A day of hourly values around 200 g/kWh, the last of which is of this hour.
 pub fn hourly(hours_ago: i64) -> f64 {
-    let hour = now().floor(Span::HOUR) - Span::HOUR * hours_ago;
+    let hour = *HOUR - Span::HOUR * hours_ago;
     200.0 + (hour.millis() / Span::HOUR.millis() % 24) as f64
 }
 
@@ -38,7 +42,7 @@ pub async fn electricity_maps() -> MockServer {
         zone.map(|(_, zone)| zone.into_owned()).unwrap_or_default()
     };
     let item = |hours_ago: i64| {
-        let hour = now().floor(Span::HOUR) - Span::HOUR * hours_ago;
+        let hour = *HOUR - Span::HOUR * hours_ago;
         json!({"carbonIntensity": hourly(hours_ago), "datetime": hour, "updatedAt": now(),
             "emissionFactorType": "direct", "isEstimated": hours_ago < 2,
             "temporalGranularity": "hourly"})
@@ -116,12 +120,13 @@ impl Drop for Running {
 
 impl Running {
     /// Starts the binary; `sections` are of its configuration, but for output and telemetry. Its
-    /// documents are in `state` of the folder, its log is `log`.
+    /// documents are in `state` of the folder, its log is `log`. Its second cycle is an hour away, so
+    /// that what the first one counts can be compared.
     pub async fn start(folder: TempDir, sections: &str) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let state = folder.path().join("state");
         let config = format!(
-            "{sections}output: {{file: {}}}\ntelemetry: {{listen: '127.0.0.1:{port}', logFilter: trace}}\n",
+            "{sections}interval: 1h\noutput: {{file: {}}}\ntelemetry: {{listen: '127.0.0.1:{port}', logFilter: trace}}\n",
             state.display()
         );
         let path = write(folder.path(), "config.yaml", &config);

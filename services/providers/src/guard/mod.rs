@@ -63,6 +63,9 @@ impl Context {
 pub trait Observer: Send + Sync {
     /// A request ended: `result` is `success`, `not-modified` or an [`ErrorKind`].
     fn request(&self, provider: &'static str, zone: &Zone, result: &'static str, took: Duration);
+
+    /// A call could not even be asked, such as without a key: `result` is an [`ErrorKind`].
+    fn unasked(&self, _provider: &'static str, _zone: &Zone, _result: &'static str) {}
 }
 
 /// An [`Observer`] that does nothing.
@@ -81,8 +84,8 @@ pub struct Call<'a> {
     /// Name of the call in the cache, such as `latest`; `None` for one that is not kept, such as a
     /// range of long ago.
     pub name: Option<&'a str>,
-    /// A call that a plan may lack, such as a forecast. That it is refused says nothing of the others:
-    /// it alone is left out for a while.
+    /// A call beside the live value, such as a forecast or a history, which a plan may lack. That it
+    /// fails says nothing of the others: it alone is left out for a while.
     pub optional: bool,
     /// The request.
     pub request: Request,
@@ -110,7 +113,7 @@ impl fmt::Debug for Guard {
 /// What is known of a zone.
 struct Watched {
     breaker: Breaker,
-    /// Optional calls that were refused, and until when they are left out.
+    /// Optional calls that failed, and until when they are left out.
     refused: BTreeMap<String, Instant>,
     requests: BTreeMap<&'static str, u64>,
     last_error: Option<ErrorKind>,
@@ -122,8 +125,15 @@ struct Failed {
     retry_after: Option<Span>,
 }
 
+impl Watched {
+    /// Leaves an optional call out for a while.
+    fn leave_out(&mut self, call: &Call<'_>, until: Instant) {
+        self.refused.insert(call.key().to_owned(), until);
+    }
+}
+
 impl Call<'_> {
-    /// What a refused call is known by; ranges share one.
+    /// What a call that is left out is known by; ranges share one.
     fn key(&self) -> &str {
         self.name.unwrap_or("range")
     }
@@ -192,6 +202,7 @@ impl Guard {
     pub fn unasked(&self, zone: &Zone, problem: ProviderError) -> ProviderError {
         let kind = problem.kind();
         self.count(zone, kind.as_str());
+        self.context.observer.unasked(self.provider, zone, kind.as_str());
         let before = self.watched(zone, |watched| watched.last_error.replace(kind));
         if before != Some(kind) {
             let provider = self.provider;
@@ -326,14 +337,17 @@ impl Guard {
         let (before, circuit) = self.watched(zone, |watched| {
             match kind {
                 None | Some(ErrorKind::NoData) => watched.breaker.success(),
-                Some(ErrorKind::Configuration) if call.optional => {
-                    let until = now + duration(self.config.open_most);
-                    watched.refused.insert(call.key().to_owned(), until);
-                    watched.breaker.success();
-                }
-                Some(ErrorKind::Configuration) => watched.breaker.refused(now),
                 // Nothing was asked, so nothing is known of the source.
                 Some(ErrorKind::QuotaSpent) => {}
+                Some(ErrorKind::Configuration) if call.optional => {
+                    watched.leave_out(call, now + duration(self.config.open_most));
+                    watched.breaker.success();
+                }
+                // But for the one that tries a half-open circuit: it speaks for the source.
+                Some(_) if call.optional && watched.breaker.circuit(now) == Circuit::Closed => {
+                    watched.leave_out(call, now + duration(self.config.open));
+                }
+                Some(ErrorKind::Configuration) => watched.breaker.refused(now),
                 Some(_) => watched.breaker.failure(now),
             }
             let before = std::mem::replace(&mut watched.last_error, kind);

@@ -182,7 +182,10 @@ impl Nws {
     async fn observation(&self, zone: &Zone, site: &Site) -> Result<Observation, ProviderError> {
         let path = format!("stations/{}/observations/latest", site.station);
         // Stations report once an hour, some minutes before it.
-        let fresh = |seen: &Observation, now: Time| now - seen.at < Span::HOUR;
+        let fresh = |seen: &Observation, now: Time| {
+            // One of the future is not kept until then.
+            seen.at <= now && now - seen.at < Span::HOUR
+        };
         self.ask(zone, site, "observation", &path, fresh, weather::observation).await
     }
 

@@ -1,11 +1,15 @@
 //! What the guard does between a provider and a server.
 
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use carbon_kube_core::Zone;
 use carbon_kube_providers::config::ProviderName;
-use carbon_kube_providers::{Circuit, ErrorKind};
+use carbon_kube_providers::{Circuit, ErrorKind, Observer, sources};
 use wiremock::matchers::{any, header};
 use wiremock::{Mock, ResponseTemplate};
 
-use crate::stand::{Stand, zone};
+use crate::stand::{Stand, time, zone, zone_of};
 
 const NAME: ProviderName = ProviderName::ElectricityMaps;
 
@@ -113,6 +117,56 @@ async fn what_has_not_changed_is_not_sent_again() {
     let again = stand.guarded(NAME, "{retries: 0, refresh: 0s}");
     assert_eq!(again.latest(&zone("EU-DE")).await.unwrap().points, first.points);
     assert_eq!(again.health().zones[&zone("EU-DE")].requests["not-modified"], 1);
+}
+
+/// The history is down, the live value is not.
+#[tokio::test]
+async fn a_history_that_fails_leaves_the_latest_value_alone() {
+    for name in [ProviderName::ElectricityMaps, ProviderName::Eia, ProviderName::Entsoe] {
+        let stand = Stand::new().await;
+        stand.answers(ResponseTemplate::new(503)).await;
+        let provider = stand.guarded(name, "{retries: 0, failures: 1, refresh: 0s}");
+        let zone = zone_of(name);
+        let (from, to) = (time("2026-03-01"), time("2026-03-02"));
+        let mut kinds = Vec::new();
+        for _ in 0..2 {
+            kinds.push(provider.history(&zone, from, to).await.unwrap_err().kind());
+        }
+        assert_eq!(kinds, [ErrorKind::Unavailable, ErrorKind::CircuitOpen], "{name:?}");
+        assert_eq!(stand.requests().await, 1, "{name:?}: it alone is left out");
+        assert_eq!(provider.health().zones[&zone].circuit, Circuit::Closed, "{name:?}");
+        // The live value is asked for, and its own failure counts.
+        assert_eq!(provider.latest(&zone).await.unwrap_err().kind(), ErrorKind::Unavailable);
+        assert_eq!(provider.health().zones[&zone].circuit, Circuit::Open, "{name:?}");
+    }
+}
+
+/// Who is told, in words.
+#[derive(Default)]
+struct Told(Mutex<Vec<String>>);
+
+impl Observer for Told {
+    fn request(&self, provider: &'static str, zone: &Zone, result: &'static str, _: Duration) {
+        self.0.lock().unwrap().push(format!("asked {provider} {zone} {result}"));
+    }
+
+    fn unasked(&self, provider: &'static str, zone: &Zone, result: &'static str) {
+        self.0.lock().unwrap().push(format!("unasked {provider} {zone} {result}"));
+    }
+}
+
+#[tokio::test]
+async fn a_source_without_its_key_is_told_of_though_nobody_asks_it() {
+    let mut stand = Stand::new().await;
+    let told = Arc::new(Told::default());
+    stand.context.observer = told.clone();
+    let mut config = stand.config("{retries: 0}");
+    config.eia.as_mut().unwrap().key_file = Some("/nowhere/key".into());
+    let provider = sources::one(ProviderName::Eia, &config, &stand.context).unwrap();
+    let error = provider.latest(&zone("US-CA")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    assert_eq!(*told.0.lock().unwrap(), ["unasked eia US-CA configuration"]);
+    assert_eq!(stand.requests().await, 0);
 }
 
 /// A 304 to a request that had no validator makes no value.

@@ -1,7 +1,7 @@
 //! Two days of outages on a virtual clock, in a second: what is said, how far it is trusted, and what
 //! the breaker does, at every step.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ enum Weather {
     KeyRefused,
     Absurd,
     Frozen,
+    Ahead,
 }
 
 /// A source of fixed behaviour by the hour, without any network.
@@ -61,6 +62,7 @@ impl Script {
         let hour = match weather {
             // The newest value stays that of the hour when it froze.
             Weather::Frozen => (self.start + Span::HOUR * 40).floor(Span::HOUR),
+            Weather::Ahead => self.clock.now().floor(Span::HOUR) + Span::DAY,
             _ => self.clock.now().floor(Span::HOUR),
         };
         if request.url.ends_with("/history") {
@@ -87,7 +89,7 @@ impl Transport for Script {
                 ..Response::default()
             };
             match weather {
-                Weather::Fine | Weather::Absurd | Weather::Frozen => {
+                Weather::Fine | Weather::Absurd | Weather::Frozen | Weather::Ahead => {
                     Ok(response(200, self.body(request, weather)))
                 }
                 Weather::Error => Ok(response(500, String::new())),
@@ -252,6 +254,21 @@ fn check_truth(now: Time, answer: &Answer) {
         other => panic!("{other}"),
     }
     assert!(reading.last().unwrap().start <= now);
+}
+
+/// An answer of tomorrow is not believed, and not kept until tomorrow either.
+#[tokio::test(start_paused = true)]
+async fn one_answer_of_the_future_silences_nobody() {
+    let play = play(&[(1.0, Weather::Ahead), (2.0, Weather::Fine)]).await;
+    let start = play.answers[0].0;
+    let source_at = |from: i64, until: i64| {
+        let within = |at: &Time| (from..until).contains(&((*at - start).millis() / 60_000));
+        let sources = play.answers.iter().filter(|(at, _)| within(at));
+        sources.map(|(_, answer)| answer.reading.source).collect::<BTreeSet<Source>>()
+    };
+    assert_eq!(source_at(66, 120), BTreeSet::from([Source::Decay]), "{:?}", play.lines);
+    let after = source_at(126, 48 * 60);
+    assert_eq!(after, BTreeSet::from([Source::ElectricityMaps]), "{:?}", play.lines);
 }
 
 /// A source whose clock stops is believed for the age that is allowed, and no longer.
