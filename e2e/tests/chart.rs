@@ -97,7 +97,7 @@ fn assert_restricted(what: &str, spec: &Value) {
 }
 
 /// Values that are wrong, and a part of the message that says so.
-const WRONG: [(&str, &str); 31] = [
+const WRONG: [(&str, &str); 33] = [
     ("extenders: {}", "additional properties 'extenders' not allowed"),
     ("extender: {replica: 3}", "at '/extender': additional properties 'replica' not allowed"),
     ("extender: {replicas: 0}", "at '/extender/replicas': minimum: got 0, want 1"),
@@ -131,6 +131,14 @@ const WRONG: [(&str, &str); 31] = [
     ("tls: {existingSecret: mine}", "set it to `existing`, or leave the Secret out"),
     ("poller: {mode: daemonset}", "value must be one of 'deployment', 'cronjob', 'none'"),
     ("poller: {schedule: every five minutes}", "at '/poller/schedule'"),
+    (
+        "poller: {config: {grid: {}}}",
+        "at '/poller/config': additional properties 'grid' not allowed",
+    ),
+    (
+        "poller: {config: {tune: {mode: maybe}}}",
+        "at '/poller/config/tune/mode': value must be one of 'off', 'observe', 'enforce'",
+    ),
     (
         "credentials: {existingSecret: a, inline: {KEY: b}}",
         "choose one of existingSecret, inline and externalSecret",
