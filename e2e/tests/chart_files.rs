@@ -148,6 +148,27 @@ fn renamed(service: &str, schema: &Value) -> Value {
 }
 
 #[test]
+fn the_workflow_builds_the_images_of_the_makefile_and_the_chart_lists_no_others() {
+    let programs = chart::programs().unwrap();
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+    let workflow = read(".github/workflows/images.yml");
+    let (_, matrix) = workflow.split_once("program: [").unwrap();
+    let (matrix, _) = matrix.split_once(']').unwrap();
+    let built: BTreeSet<String> = matrix.split(", ").map(str::to_owned).collect();
+    assert_eq!(built, programs);
+
+    let chart = read("charts/carbon-kube/Chart.yaml");
+    let listed = chart.lines().filter_map(|line| line.trim().strip_prefix("image: "));
+    let mut count = 0;
+    for image in listed {
+        let name = image.rsplit('/').next().unwrap().split(':').next().unwrap();
+        assert!(programs.contains(name), "nobody builds {image}");
+        count += 1;
+    }
+    assert!(count >= 2, "{count} images");
+}
+
+#[test]
 fn a_policy_of_the_chart_is_a_policy() {
     for folder in library() {
         let yaml = fs::read_to_string(folder.join("policy.yaml")).unwrap();
