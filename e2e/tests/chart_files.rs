@@ -19,12 +19,10 @@ const SERVICES: [(&str, &[&str]); 2] = [
 ];
 
 /// Metrics that dashboards and rules ask for and that come from elsewhere, or come later.
-const ELSEWHERE: [(&str, &str); 6] = [
+const ELSEWHERE: [(&str, &str); 4] = [
     ("up", "Prometheus"),
     ("scheduler_", "kube-scheduler"),
-    ("carbonkube_source_", "the poller"),
-    ("carbonkube_poller_", "the poller"),
-    ("carbonkube_tuner_", "the poller and the tuner"),
+    ("carbonkube_tuner_", "the tuner, which is not part of this release"),
     ("carbonkube_migrations", "the controller, which does not exist yet"),
 ];
 
