@@ -498,6 +498,14 @@ async fn a_release_comes_changes_goes_back_and_leaves_nothing() {
     let map = maps.get("carbon-kube-intensity").await.unwrap();
     assert_eq!(map.data.unwrap()["intensity.json"], "{}");
 
+    // Nothing of theirs goes when the chart stops to fill it.
+    upgrade(&["policy.create=false", "poller.mode=none"]);
+    assert_eq!(policy().await, "name: promoted");
+    let map = maps.get("carbon-kube-policy").await.unwrap();
+    assert_eq!(map.annotations()["carbon-kube.io/policy-sha256"], "of-the-promoted");
+    let map = maps.get("carbon-kube-intensity").await.unwrap();
+    assert_eq!(map.data.unwrap()["intensity.json"], "{}");
+
     // Another choice is another policy.
     let chosen = "policy.yaml=version: 1\nname: chosen\nkind: threshold\n";
     upgrade(&[chosen]);
