@@ -72,6 +72,36 @@ fn every_variant_lints_and_renders_pods_of_the_restricted_profile() {
 }
 
 #[test]
+fn the_scheduler_restarts_with_another_authority_and_one_rendering_has_one() {
+    if skips("the_scheduler_restarts_with_another_authority_and_one_rendering_has_one") {
+        return;
+    }
+    let home = home();
+    let checksum = |objects: &[Value]| {
+        let scheduler = find(objects, "Deployment", "carbon-kube-scheduler").unwrap();
+        let notes = &scheduler["spec"]["template"]["metadata"]["annotations"];
+        notes["checksum/authority"].as_str().unwrap().to_owned()
+    };
+    let rendered = |values: &str| {
+        let path = write(home.path(), "values.yaml", values);
+        render(home.path(), &[&path]).unwrap()
+    };
+    let sha256 = |text: &str| {
+        let path = write(home.path(), "text", text);
+        let said = succeeded(Command::new("sha256sum").arg(path).output().unwrap()).unwrap();
+        said.split_whitespace().next().unwrap().to_owned()
+    };
+    let objects = rendered("{}");
+    let secret = find(&objects, "Secret", "carbon-kube-extender-tls").unwrap();
+    let text = format!("self-generated {}", secret["data"]["ca.crt"].as_str().unwrap());
+    assert_eq!(checksum(&objects), sha256(&text));
+    for mode in ["cert-manager", "none"] {
+        let objects = rendered(&format!("tls: {{mode: {mode}}}"));
+        assert_eq!(checksum(&objects), sha256(&format!("{mode} ")));
+    }
+}
+
+#[test]
 fn every_image_of_the_project_that_the_chart_names_is_built() {
     if skips("every_image_of_the_project_that_the_chart_names_is_built") {
         return;

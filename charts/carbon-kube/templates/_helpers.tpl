@@ -84,6 +84,9 @@ metadata:
     {{- with .checksum }}
     checksum/config: {{ . }}
     {{- end }}
+    {{- with .authority }}
+    checksum/authority: {{ . }}
+    {{- end }}
     {{- with .values.podAnnotations }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
