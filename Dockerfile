@@ -17,11 +17,17 @@ ENV RUSTUP_TOOLCHAIN=${RUST} \
     CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER=x86_64-linux-gnu-gcc \
     CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-C target-feature=+crt-static" \
     CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-C target-feature=+crt-static"
-# Debian keeps one version of each at a time, so a pinned one would break with the next point release.
-# hadolint ignore=DL3008
-RUN apt-get update \
-    && apt-get install --yes --no-install-recommends \
-        gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-x86-64-linux-gnu libc6-dev-amd64-cross \
+# A cross compiler for the other architecture only: Debian has none for its own, whose compiler is in the image
+# and answers to the same name. Debian keeps one version of each at a time, so a pinned one would break with
+# the next point release.
+# hadolint ignore=DL3008,SC2086
+RUN case "$(dpkg --print-architecture)" in \
+        amd64) other="gcc-aarch64-linux-gnu libc6-dev-arm64-cross" ;; \
+        arm64) other="gcc-x86-64-linux-gnu libc6-dev-amd64-cross" ;; \
+        *) echo "no toolchain for $(dpkg --print-architecture)" >&2; exit 1 ;; \
+    esac \
+    && apt-get update \
+    && apt-get install --yes --no-install-recommends $other \
     && rm -rf /var/lib/apt/lists/* \
     && rustup target add aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu \
     && cargo install --locked cargo-chef@0.1.78 cargo-auditable@0.7.7

@@ -221,7 +221,7 @@ fn another_number_than_the_logged_one_is_told() {
     let workplace = workplace(SETTINGS);
     assert_eq!(workplace.run("train train.yaml --seeds 1 --out x --quiet").code, Some(0));
     let settings = workplace.read("x/train.yaml");
-    workplace.write("x/train.yaml", &settings.replace("jobsPerDay: 40", "jobsPerDay: 30"));
+    workplace.write("x/train.yaml", settings.replace("jobsPerDay: 40", "jobsPerDay: 30"));
     let ended = workplace.run("evaluate --training x");
     assert_eq!(ended.code, Some(1), "{}", ended.out);
     assert!(ended.err.contains("seed 1: the training logged another number"), "{}", ended.err);
@@ -247,7 +247,7 @@ fn a_tuner_of_a_scenario_is_found_beside_it_and_its_silence_is_counted() {
     assert!(run["tuning"]["asked"].as_u64().unwrap() > 0, "{run}");
     let effective = workplace.read("run/scenario.effective.yaml");
     assert!(effective.contains("/x/policy"), "{effective}");
-    workplace.write("lost.yaml", &with.replace("x/policy", "y/policy"));
+    workplace.write("lost.yaml", with.replace("x/policy", "y/policy"));
     let ended = workplace.run("sim run lost.yaml --quiet --out lost");
     assert_eq!(ended.code, Some(2));
     assert!(ended.err.contains("y/policy"), "{}", ended.err);

@@ -34,6 +34,18 @@ pub fn variants() -> Result<BTreeMap<String, PathBuf>> {
     Ok(variants)
 }
 
+/// Names of the programs that `make images` builds an image of.
+///
+/// # Errors
+/// When the Makefile doesn't say.
+pub fn programs() -> Result<BTreeSet<String>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Makefile");
+    let text = std::fs::read_to_string(path).context("the Makefile")?;
+    let programs = text.lines().find_map(|line| line.strip_prefix("PROGRAMS ?= "));
+    let programs = programs.context("the Makefile has no PROGRAMS")?;
+    Ok(programs.split_whitespace().map(str::to_owned).collect())
+}
+
 /// Runs Helm with nothing of this machine's own configuration. `home` is a folder for its files.
 ///
 /// # Errors

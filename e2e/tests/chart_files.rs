@@ -19,12 +19,10 @@ const SERVICES: [(&str, &[&str]); 2] = [
 ];
 
 /// Metrics that dashboards and rules ask for and that come from elsewhere, or come later.
-const ELSEWHERE: [(&str, &str); 6] = [
+const ELSEWHERE: [(&str, &str); 4] = [
     ("up", "Prometheus"),
     ("scheduler_", "kube-scheduler"),
-    ("carbonkube_source_", "the poller"),
-    ("carbonkube_poller_", "the poller"),
-    ("carbonkube_tuner_", "the poller and the tuner"),
+    ("carbonkube_tuner_", "the tuner, which is not part of this release"),
     ("carbonkube_migrations", "the controller, which does not exist yet"),
 ];
 
@@ -145,6 +143,27 @@ fn renamed(service: &str, schema: &Value) -> Value {
         }
         other => other.clone(),
     }
+}
+
+#[test]
+fn the_workflow_builds_the_images_of_the_makefile_and_the_chart_lists_no_others() {
+    let programs = chart::programs().unwrap();
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+    let workflow = read(".github/workflows/images.yml");
+    let (_, matrix) = workflow.split_once("program: [").unwrap();
+    let (matrix, _) = matrix.split_once(']').unwrap();
+    let built: BTreeSet<String> = matrix.split(", ").map(str::to_owned).collect();
+    assert_eq!(built, programs);
+
+    let chart = read("charts/carbon-kube/Chart.yaml");
+    let listed = chart.lines().filter_map(|line| line.trim().strip_prefix("image: "));
+    let mut count = 0;
+    for image in listed {
+        let name = image.rsplit('/').next().unwrap().split(':').next().unwrap();
+        assert!(programs.contains(name), "nobody builds {image}");
+        count += 1;
+    }
+    assert!(count >= 2, "{count} images");
 }
 
 #[test]

@@ -15,6 +15,21 @@
 {{- end }}
 {{- end }}
 
+{{/* A ConfigMap of the cluster that this release installed: root, name. JSON, or nothing.
+Helm deletes what it installed and is rendered no more; what poller, tuner or people have written into since
+is rendered as it is instead. Argo CD, which renders without the cluster, is told by annotations. */}}
+{{- define "carbon-kube.installed" -}}
+{{- $live := lookup "v1" "ConfigMap" .root.Release.Namespace .name | default dict }}
+{{- if eq (dig "metadata" "annotations" "meta.helm.sh/release-name" "" $live) .root.Release.Name }}
+{{- toJson $live }}
+{{- end }}
+{{- end }}
+
+{{- define "carbon-kube.notPruned" -}}
+argocd.argoproj.io/sync-options: Prune=false
+argocd.argoproj.io/compare-options: IgnoreExtraneous
+{{- end }}
+
 {{/* What a Service or Deployment selects by. It must not change between versions. */}}
 {{- define "carbon-kube.selector" -}}
 app.kubernetes.io/name: {{ include "carbon-kube.name" .root }}
@@ -68,6 +83,9 @@ metadata:
     kubectl.kubernetes.io/default-container: {{ .component }}
     {{- with .checksum }}
     checksum/config: {{ . }}
+    {{- end }}
+    {{- with .authority }}
+    checksum/authority: {{ . }}
     {{- end }}
     {{- with .values.podAnnotations }}
     {{- toYaml . | nindent 4 }}

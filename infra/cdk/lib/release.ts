@@ -60,7 +60,7 @@ function ofSite(settings: Settings, site: Site): Record<string, unknown> {
         grid: { regions: { [site.region]: site.gridZone } },
       },
     },
-    poller: { config: { grid: { zones: { [site.gridZone]: {} } } } },
+    poller: { config: { providers: { zones: { [site.gridZone]: {} } } } },
   };
 }
 

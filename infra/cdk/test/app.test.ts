@@ -272,7 +272,7 @@ describe('the releases', () => {
   it('know their grid, and begin by watching', () => {
     const [chart] = Object.values(release.findResources('Custom::AWSCDK-EKS-HelmChart'));
     const values = JSON.parse(chart!.Properties.Values);
-    assert.deepEqual(Object.keys(values.poller.config.grid.zones), ['EU-FR']);
+    assert.deepEqual(Object.keys(values.poller.config.providers.zones), ['EU-FR']);
     assert.equal(values.extender.config.decisions.defaultMode, 'observe');
   });
 
