@@ -31,14 +31,15 @@ if [ -z "${EXTENDER:-}" ]; then
     EXTENDER="${CARGO_TARGET_DIR:-target}/$target/${profile/#dev/debug}/carbon-kube-extender"
 fi
 if readelf --program-headers "$EXTENDER" | grep -q INTERP; then fail "$EXTENDER is not static"; fi
-echo "static, $(stat --format %s "$EXTENDER" | numfmt --to=iec) bytes"
-
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 root="$work/root"
-mkdir -p "$root"/{usr/local/bin,etc/carbon-kube,proc,dev,state}
+mkdir -p "$root"/{usr/local/bin,etc/carbon-kube,etc/ssl/certs,proc,dev,state}
 cp "$EXTENDER" "$root/usr/local/bin/carbon-kube-extender"
 strip --strip-debug "$root/usr/local/bin/carbon-kube-extender"
+echo "static, $(stat --format %s "$root/usr/local/bin/carbon-kube-extender" | numfmt --to=iec)B"
+# The base image has authorities; a client of a kubeconfig without one of its own asks for them.
+cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
 ln -s /usr/local/bin/carbon-kube-extender "$root/entrypoint"
 echo 'nameserver 127.0.0.1' >"$root/etc/resolv.conf"
 echo 'nonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin' >"$root/etc/passwd"
@@ -96,6 +97,7 @@ as_in_a_pod() {
         --ro-bind "$work/root" / --proc /proc --dev /dev --remount-ro / --die-with-parent --clearenv \
         --setenv KUBECONFIG /etc/carbon-kube/kubeconfig -- /entrypoint --config "/etc/carbon-kube/$1.yaml"
 }
+touch "$work/asked"
 python3 "$work/servers.py" "$work/asked" & servers=$!
 as_in_a_pod folder >"$work/folder.log" 2>&1 & folder=$!
 as_in_a_pod cluster >"$work/cluster.log" 2>&1 & cluster=$!
@@ -106,8 +108,8 @@ until_true ready
 EXTENDER=http://127.0.0.1:8443/v1 CA='' sh -eu "$ask"
 
 program="$(pgrep --parent "$(pgrep --parent "$folder")")"
-grep -E '^(Uid|CapEff|NoNewPrivs)' "/proc/$program/status"
-[ "$(awk '/^CapEff/ { print $2 }' "/proc/$program/status")" = 0000000000000000 ]
+awk '{ print "user", $1 }' "/proc/$program/uid_map" | grep -x 'user 65532'
+grep -E '^CapEff' "/proc/$program/status" | grep 0000000000000000
 awk '$5 == "/" { print "root is mounted", $6 }' "/proc/$program/mountinfo" | grep -E '^root is mounted ro'
 
 until_true grep -q 'kubernetes.default.svc.example:8001 /api' "$work/asked"

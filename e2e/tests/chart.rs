@@ -423,7 +423,7 @@ async fn an_api_server_takes_every_object_of_every_variant() {
     let root = json!({"metadata": {}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
     let refused = dry_run(&client, &as_pod(&root)).await.unwrap_err().to_string();
     assert!(refused.contains("violates PodSecurity"), "{refused}");
-    println!("{taken} objects, {written} schemas");
+    eprintln!("{taken} objects, {written} schemas");
 }
 
 /// The pod of a template, of no account of its own: accounts are not there in a dry run.
@@ -727,7 +727,7 @@ async fn each_account_may_do_what_its_program_does_and_nothing_else() {
     let second = may("scheduler").await;
     let more: BTreeSet<Act> = second.difference(&own).cloned().collect();
     assert_eq!(more, grant(&["get", "update"], leases, RELEASE, &["carbon-kube-scheduler"]));
-    println!("{} questions per account", acts.len());
+    eprintln!("{} questions per account", acts.len());
 }
 
 trait ConcatAll {

@@ -298,7 +298,7 @@ async fn every_query_and_rule_returns_data_of_the_running_programs() {
         }
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
-    println!("{answered} queries and rules return data, {awaited} wait for a program");
+    eprintln!("{answered} queries and rules return data, {awaited} wait for a program");
     assert!(answered > 50, "{answered}");
 
     every_documented_metric_was_scraped(&prometheus).await;
