@@ -115,7 +115,7 @@ impl Names {
             shape.region = shape.region.map(place);
             shape.topology_zone = shape.topology_zone.map(place);
         }
-        if !shape.instance_type.as_ref().is_some_and(|name| power::instance(name).is_some()) {
+        if shape.instance_type.as_ref().is_none_or(|name| power::instance(name).is_none()) {
             shape.instance_type = shape.instance_type.map(place);
         }
         shape
