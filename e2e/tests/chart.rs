@@ -325,6 +325,7 @@ fn the_rules_of_the_chart_are_those_of_its_files_for_what_is_installed() {
         files.keys().map(String::as_str).filter(|name| !fewer.contains_key(*name)).collect();
     let expected = [
         "CarbonKubeCircuitOpen",
+        "CarbonKubeExtenderNotAsked",
         "CarbonKubeExtenderSlow",
         "CarbonKubeHighIntensity",
         "CarbonKubePollerDown",

@@ -1,4 +1,4 @@
-// What each component may do in AWS. The extender and the tuner: nothing, so they have no role.
+// What each component may do in AWS. Extender, poller and tuner: nothing, so they have no role.
 
 import { Stack, type StackProps } from 'aws-cdk-lib';
 import type * as eks from 'aws-cdk-lib/aws-eks-v2';
@@ -8,26 +8,12 @@ import * as secrets from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
 
 import { acknowledge, grantPods } from './permissions';
-import { NAMESPACE, type Settings } from './settings';
+import type { Settings } from './settings';
 
 export class IdentityStack extends Stack {
   constructor(scope: Construct, id: string, settings: Settings, cluster: eks.Cluster, props: StackProps) {
     super(scope, id, props);
-    this.poller(cluster);
     this.externalSecrets(settings, cluster);
-  }
-
-  /** AWS' own monthly figures, to hold ours against. */
-  private poller(cluster: eks.Cluster): void {
-    const role = grantPods(this, 'Poller', cluster, { namespace: NAMESPACE, serviceAccount: 'carbon-kube-poller' });
-    role.addToPolicy(
-      new iam.PolicyStatement({ actions: ['sustainability:GetEstimatedCarbonEmissions'], resources: ['*'] }),
-    );
-    acknowledge(
-      role,
-      'AwsSolutions-IAM5[Resource::*]',
-      'The figures of an account are no resource with a name: the action knows only `*`.',
-    );
   }
 
   /** One secret with the keys of data providers, for the External Secrets operator, where there is one. */

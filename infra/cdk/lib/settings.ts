@@ -86,8 +86,8 @@ export function read(node: Node): Settings {
   if (sites[0].gridZone === sites[1].gridZone) {
     throw new Error(`both sites draw from the grid ${sites[0].gridZone}: choose regions with different grids`);
   }
-  if (sites[0].cidr === sites[1].cidr) {
-    throw new Error(`both sites have the addresses ${sites[0].cidr}: choose ranges that do not overlap`);
+  if (overlap(sites[0].cidr, sites[1].cidr)) {
+    throw new Error(`the sites have the addresses ${sites[0].cidr} and ${sites[1].cidr}: choose ranges that do not overlap`);
   }
   return {
     environment,
@@ -103,6 +103,15 @@ export function read(node: Node): Settings {
     values: all.values,
     tags: { 'carbon-kube.io/environment': environment, ...all.tags },
   };
+}
+
+/** Whether two ranges of IPv4 addresses, such as 10.40.0.0/16, have an address in common. */
+function overlap(a: string, b: string): boolean {
+  const bits = (cidr: string) => Number(cidr.split('/')[1]);
+  const number = (cidr: string) => cidr.split('/')[0]!.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
+  // The same leading bits, as many as the larger range has.
+  const size = 2 ** (32 - Math.min(bits(a), bits(b)));
+  return Math.floor(number(a) / size) === Math.floor(number(b) / size);
 }
 
 function site(environment: string, name: Site['name'], given: unknown): Site {

@@ -30,6 +30,9 @@ resource "google_storage_bucket_iam_member" "backup" {
   bucket = google_storage_bucket.backup.name
   role   = "roles/storage.objectCreator"
   member = local.backup
+
+  # The pool of identities comes with the first cluster.
+  depends_on = [google_container_cluster.this]
 }
 
 # One secret with the keys of data providers, for the External Secrets operator, where there is one.
@@ -48,4 +51,7 @@ resource "google_secret_manager_secret_iam_member" "external_secrets" {
   secret_id = google_secret_manager_secret.provider_keys.secret_id
   role      = "roles/secretmanager.secretAccessor"
   member    = local.secrets
+
+  # The pool of identities comes with the first cluster.
+  depends_on = [google_container_cluster.this]
 }
