@@ -29,8 +29,8 @@ const RECENT: Span = Span::from_millis(25 * 3_600_000);
 /// The most hours of one call of `past-range`.
 const RANGE: Span = Span::from_millis(240 * 3_600_000);
 
-/// What a measured value and an estimate are worth: the estimates of the open years are off by some
-/// 10 %, as corrections show.
+/// How far a measured value and an estimate are trusted. A judgement: an estimate is corrected later, by
+/// how much nobody says.
 const MEASURED: f64 = 1.0;
 const ESTIMATED: f64 = 0.8;
 
