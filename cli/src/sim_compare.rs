@@ -92,7 +92,7 @@ fn of_seed(
     let mut overrides = args.set.clone();
     overrides.push(("spec.seed".to_owned(), seed.to_string()));
     let (parsed, world) = load_text(text, &args.scenario, &overrides).map_err(reported)?;
-    let entries = selected(&parsed.spec.spec.policies, &args.policies)?;
+    let entries = selected(&parsed.spec.spec.policies, folder(&args.scenario), &args.policies)?;
     match comparison::summarised(&world, &entries, stop) {
         Ok(summary) => Ok(Some(summary)),
         Err(RunError::Interrupted) => Ok(None),

@@ -10,9 +10,9 @@ use serde::Serialize;
 use super::args::EvaluateArgs;
 use crate::args::Format;
 use crate::failure::{CHECK_FAILED, Failure};
+use crate::output;
 use crate::policy::source::{self, Source};
 use crate::train::{plan, seed};
-use crate::{evaluate, output};
 
 /// What a policy came to.
 #[derive(Debug, Serialize)]
@@ -66,7 +66,7 @@ pub fn run(args: &EvaluateArgs, folder: &Path) -> Result<ExitCode, Failure> {
         policies.push((found.policy.file.name.clone(), found, false));
     }
     let validation = lesson.validation().map_err(seed::lesson_failure)?;
-    let rows = evaluate::threads(args.trial.jobs)?.install(|| rows(&validation, policies));
+    let rows = rows(&validation, policies);
     output::print(&match args.format {
         Format::Json => format!("{:#}\n", serde_json::json!({ "rows": rows })),
         Format::Table => text(&rows),
