@@ -174,12 +174,13 @@ fn what_can_not_be_trained_says_why() {
     };
     refused("train none.yaml", "none.yaml: No such file");
     refused("train --resume nowhere", "--resume: nowhere: there is no training in this folder");
-    refused("train train.yaml --steps 10 --out x", "training.evaluateEvery: expected 1 to `steps`");
     refused("train train.yaml --num-envs 0 --out x", "numEnvs: expected 1 to 256");
     let with = |from: &str, to: &str| {
         assert!(SETTINGS.contains(from));
         workplace.write("other.yaml", SETTINGS.replace(from, to));
     };
+    with("evaluateEvery: 200", "evaluateEvery: 900");
+    refused("train other.yaml --out x", "training.evaluateEvery: expected 1 to `steps`");
     with("numEnvs", "numEnv");
     refused("train other.yaml --out x", "unknown field `numEnv`");
     with("EU-DE", "EU-XX");

@@ -118,7 +118,7 @@ fn a_policy_that_would_be_refused_in_the_end_is_refused_before_anything_is_learn
         ("1 MiB", "algorithm: {sac: {hidden: [1024, 1024]}}"),
         ("bounds 500", "environment: {bounds: {minGramsPerKwh: 500, maxGramsPerKwh: 100}}"),
         ("percentile", "environment: {base: {percentile: {percentile: 140}}}"),
-        ("has no threshold", "environment: {base: {plan: {}}}"),
+        ("has no threshold", "environment: {base: {lowest-window: {}}}"),
     ] {
         let config = TrainConfig::parse(&format!("{yaml}\nzones: [{{zone: EU-DE}}]\n")).unwrap();
         let data = Data::read(&config, Path::new("")).unwrap();

@@ -200,10 +200,15 @@ fn fixed(threshold: f64, config: WorldConfig, values: &[f64]) -> WorldEnvironmen
     environment(WorldConfig { base, ..config }, series(values.iter().copied()))
 }
 
+/// Rewards that add up to the grams saved.
+fn exact() -> WorldConfig {
+    WorldConfig { episode_hours: 48, credit: Credit::Reference, ..WorldConfig::default() }
+}
+
 /// Episodes of two days in which nothing has to start before the end.
 fn endless() -> WorldConfig {
     let workload = Workload { max_delay_hours: vec![100.0], ..Workload::default() };
-    WorldConfig { episode_hours: 48, drain: false, workload, ..WorldConfig::default() }
+    WorldConfig { drain: false, workload, ..exact() }
 }
 
 fn grid() -> impl Strategy<Value = Vec<f64>> {
@@ -221,8 +226,13 @@ proptest! {
         // What goes at once is the reference itself.
         prop_assert!(total(&released).abs() < 1e-3, "{}", total(&released));
         prop_assert!(total(&held) <= total(&released) + 1e-6, "{}", total(&held));
-        let emitted: f64 = held.iter().map(|step| step.info.terms.emitted_grams).sum();
-        prop_assert!(emitted == 0.0);
+        // Nothing runs; at the end undone work is charged.
+        let emits = |step: &Step<WorldInfo>| step.info.terms.emitted_grams > 0.0;
+        prop_assert!(!held[..held.len() - 1].iter().any(emits));
+        let usual = || WorldConfig { credit: Credit::WeekBefore, ..endless() };
+        let released = total(&episode(&mut fixed(5_000.0, usual(), &values), seed, &[0.0]));
+        let held = total(&episode(&mut fixed(0.0, usual(), &values), seed, &[0.0]));
+        prop_assert!(held <= released + 1e-3, "{held} against {released}");
     }
 
     #[test]
@@ -245,8 +255,7 @@ proptest! {
         seed in 0u64..99,
         actions in prop::collection::vec(-50.0f32..50.0, 1..20),
     ) {
-        let config = WorldConfig { episode_hours: 48, ..WorldConfig::default() };
-        let mut environment = fixed(300.0, config, &values);
+        let mut environment = fixed(300.0, exact(), &values);
         let steps = episode(&mut environment, seed, &actions);
         let (_, world) = environment.world(seed, &WorldOptions::default());
         let blind = carbon_kube_policies::baselines::DefaultScheduler::default();
@@ -258,6 +267,20 @@ proptest! {
         let emitted = sum(|terms| terms.emitted_grams);
         prop_assert!((saved - (reference - emitted)).abs() < 1e-6 * reference.max(1.0));
         prop_assert!(steps.iter().all(|step| !step.terminated));
+    }
+
+    #[test]
+    fn what_work_is_credited_changes_a_return_by_what_no_action_changes(
+        values in grid(),
+        seed in 0u64..99,
+        actions in prop::collection::vec(-50.0f32..50.0, 1..20),
+    ) {
+        let gap = |actions: &[f32]| {
+            let usual = WorldConfig { credit: Credit::WeekBefore, ..exact() };
+            total(&episode(&mut fixed(300.0, usual, &values), seed, actions))
+                - total(&episode(&mut fixed(300.0, exact(), &values), seed, actions))
+        };
+        prop_assert!((gap(&actions) - gap(&[0.0])).abs() < 1e-2);
     }
 
     #[test]
