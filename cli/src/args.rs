@@ -109,7 +109,7 @@ pub enum PolicyCommand {
     Verify(VerifyArgs),
     /// Run two policies on the same jobs, and show where they decide differently
     #[cfg(feature = "train")]
-    Diff(DiffArgs),
+    Diff(Box<DiffArgs>),
     /// Show what a policy is made of: its card, the inputs of its network and their ranges
     Inspect(InspectArgs),
     /// List the shipped policies and the rules
