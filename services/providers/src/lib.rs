@@ -8,7 +8,7 @@
 //!     guard: breaker, retry, quota, cache    '--> decay, then typical year
 //! ```
 //!
-//! A [`Provider`] asks one source. A [`Chain`](chain::Chain) asks several, in the order that the
+//! A [`Provider`] asks one source. A [`Chain`] asks several, in the order that the
 //! configuration gives, until one says something plausible; else the last known value decays
 //! towards what the zone is like at that hour, and in the end the typical year of `core` speaks.
 //! Each answer says which of these it is. Average and marginal intensity are never mixed.

@@ -22,7 +22,7 @@
 //! static pods come with their node, and are passed over.
 //!
 //! One object is in memory at a time, beside what is kept of those before. Answers of Prometheus with the
-//! series of kube-state-metrics are objects, too: [`series`] makes them. [`anonymous`] takes the names away.
+//! series of kube-state-metrics are objects, too: `series` makes them. `anonymous` takes the names away.
 
 mod anonymous;
 mod nodes;
