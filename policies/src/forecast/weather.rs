@@ -1,12 +1,13 @@
-//! Weather forecasts as a model takes them: wind, its square and cube, temperature and sun.
+//! Weather forecasts as a model takes them: wind, its square and cube, temperature, the degrees by
+//! which buildings are heated and cooled, and sun.
 //!
-//! The power of a wind turbine goes with the cube of the wind until it is full, so the three powers
-//! let a linear model bend. Each number is scaled to be about one.
+//! The power of a wind turbine goes with the cube of the wind until it is full, and demand grows
+//! with cold and with heat: with these a linear model bends. Each number is scaled to be about one.
 
 use carbon_kube_core::{Span, Time};
 
 /// Numbers per hour.
-pub const QUANTITIES: usize = 5;
+pub const QUANTITIES: usize = 7;
 
 /// One hour as numbers of about one.
 pub type Row = [f32; QUANTITIES];
@@ -109,9 +110,23 @@ impl Weather {
     }
 }
 
+/// Below it buildings are heated, in degrees Celsius.
+const HEATED_BELOW: f64 = 15.0;
+
+/// Above it they are cooled.
+const COOLED_ABOVE: f64 = 20.0;
+
 fn row([wind, temperature, sun]: [Option<f64>; 3]) -> Option<Row> {
-    let wind = wind? / 10.0;
-    let row = [wind, wind * wind, wind * wind * wind, temperature? / 20.0, sun? / 500.0];
+    let (wind, temperature) = (wind? / 10.0, temperature?);
+    let row = [
+        wind,
+        wind * wind,
+        wind * wind * wind,
+        temperature / 20.0,
+        (HEATED_BELOW - temperature).max(0.0) / 10.0,
+        (temperature - COOLED_ABOVE).max(0.0) / 10.0,
+        sun? / 500.0,
+    ];
     row.iter().all(|value| value.is_finite()).then(|| row.map(|value| value as f32))
 }
 
