@@ -400,7 +400,9 @@ pub struct ValidateArgs {
     after_help = "The page needs no network and no other file. An earlier report is replaced, and \
                   nothing else.\n\n\
                   Examples:\n  carbon-kube report runs/quickstart\n  \
-                  carbon-kube report runs/quickstart --out quickstart.html"
+                  carbon-kube report runs/quickstart --out quickstart.html\n  \
+                  carbon-kube evaluate --policy plan --format json > table.json\n  \
+                  carbon-kube report runs/quickstart --evaluation table.json"
 )]
 pub struct ReportArgs {
     /// The folder that `sim run` wrote
@@ -409,6 +411,10 @@ pub struct ReportArgs {
     /// Where to write the page; if not given, `report.html` in RUN_DIR
     #[arg(long, short, value_name = "FILE.html")]
     pub out: Option<PathBuf>,
+    /// An evaluation to show as a section: what `evaluate --format json` wrote
+    #[cfg(feature = "train")]
+    #[arg(long, value_name = "FILE.json")]
+    pub evaluation: Option<PathBuf>,
 }
 
 /// As what a policy is written.

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use carbon_kube_sim::report::html::{self, MARK, PageError};
@@ -17,11 +17,29 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode, Failure> {
     if args.out.is_some() {
         may_be_written(&target)?;
     }
-    let page = html::page(&args.run).map_err(page_failure)?;
+    let page = html::page_with(&args.run, &sections(args)?).map_err(page_failure)?;
     may_be_written(&target)?;
     write(&target, &page)?;
     output::print(&format!("report: {}\n", target.display()))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What stands in the page beside the run.
+#[cfg(feature = "train")]
+fn sections(args: &ReportArgs) -> Result<Vec<String>, Failure> {
+    use crate::evaluate::document::Document;
+    let section =
+        |file: &PathBuf| Document::read(file).map(|read| crate::evaluate::html::section(&read));
+    args.evaluation
+        .iter()
+        .map(section)
+        .map(|made| made.map_err(|failure| failure.of("--evaluation")))
+        .collect()
+}
+
+#[cfg(not(feature = "train"))]
+fn sections(_: &ReportArgs) -> Result<Vec<String>, Failure> {
+    Ok(Vec::new())
 }
 
 fn page_failure(error: PageError) -> Failure {

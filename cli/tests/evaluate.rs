@@ -78,6 +78,30 @@ fn as_json_it_has_every_interval_and_the_page_shows_the_same() {
 }
 
 #[test]
+fn the_report_of_a_run_shows_an_evaluation_as_a_section() {
+    let workplace = workplace();
+    let table = run(&workplace, &format!("evaluate --policy plan --format json {DE}"));
+    workplace.write("table.json", &table.out);
+    let ended = workplace.run("sim run tiny.yaml --out run --quiet");
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    let ended = workplace.run("report run --evaluation table.json");
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    let page = workplace.read("run/report.html");
+    assert!(page.contains("Evaluation by the protocol") && page.contains("plan saves most"));
+    assert!(workplace.run("report run").code == Some(0));
+    assert!(!workplace.read("run/report.html").contains("Evaluation by the protocol"));
+    for (name, text) in [
+        ("none.json", "{}"),
+        ("other.json", &table.out.replace("\"version\": 1", "\"version\": 9")),
+    ] {
+        workplace.write(name, text);
+        let ended = workplace.run(&format!("report run --evaluation {name}"));
+        assert_eq!(ended.code, Some(2));
+        assert!(ended.err.contains(name) && ended.err.contains("--evaluation"), "{}", ended.err);
+    }
+}
+
+#[test]
 fn without_a_file_the_bundled_year_is_taken_and_called_what_it_is() {
     let workplace = workplace();
     let words = "evaluate --policy percentile-v1 --from 2020-03-01T00:00:00Z \

@@ -1,38 +1,44 @@
 //! The table of an evaluation as a page that needs nothing else.
 
-use carbon_kube_sim::report::html::MARK;
-use carbon_kube_trainer::evaluation::table::{Evaluation, Kind, Row, SignalTable};
+use carbon_kube_sim::report::html::{MARK, STYLE};
+use carbon_kube_trainer::evaluation::table::{Kind, Row, SignalTable};
 
+use super::document::Document;
 use super::text::{COLUMNS, cells, sentences, title};
 
-const STYLE: &str = "\
-:root{color-scheme:light dark}\
-body{font:15px/1.5 system-ui,sans-serif;max-width:76rem;margin:2rem auto;padding:0 1rem}\
-.wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}\
-th,td{padding:.2rem .7rem;text-align:right;border-bottom:1px solid #8884;white-space:nowrap}\
-th:first-child,td:first-child{text-align:left}\
-.bound{opacity:.65}.default td:first-child{font-weight:700}";
-
 /// The page. The same evaluation gives the same bytes.
-pub fn page(evaluation: &Evaluation, forecast: &str, notes: &[String]) -> String {
-    let tables: String =
-        evaluation.signals.iter().map(|table| section(table, evaluation, forecast)).collect();
-    let notes: String =
-        notes.iter().map(|note| format!("<p>Note: {}</p>\n", escaped(note))).collect();
+pub fn page(document: &Document) -> String {
     format!(
         "{MARK}<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\">\
          <title>Evaluation of policies</title><style>{STYLE}</style></head><body>\n\
-         <h1>Evaluation of policies</h1>\n{notes}{tables}</body></html>\n"
+         <h1>Evaluation of policies</h1>\n{}</body></html>\n",
+        body(document)
     )
 }
 
-/// One signal, as a section that can stand in any page.
-fn section(table: &SignalTable, evaluation: &Evaluation, forecast: &str) -> String {
+/// The same as a section of another page: of the report of a run.
+pub fn section(document: &Document) -> String {
+    format!(
+        "<section aria-labelledby=\"evaluation\">\n<h2 id=\"evaluation\">Evaluation by the protocol</h2>\n\
+         <p class=\"note\">Not of this run: of the weeks of a year in the standard small world.</p>\n\
+         {}</section>\n",
+        body(document)
+    )
+}
+
+fn body(document: &Document) -> String {
+    let note = |note: &String| format!("<p class=\"note\">Note: {}</p>\n", escaped(note));
+    let notes: String = document.notes.iter().map(note).collect();
+    let tables = document.evaluation.signals.iter().map(|table| signal(table, document));
+    notes + &tables.collect::<String>()
+}
+
+fn signal(table: &SignalTable, document: &Document) -> String {
     let default = table.verdict.default.as_deref();
     let mut html = format!(
-        "<section>\n<h2>{}</h2>\n<ul>{}</ul>\n{}",
-        escaped(&title(table, evaluation, forecast)),
+        "<h3>{}</h3>\n<ul>{}</ul>\n{}",
+        escaped(&title(table, document)),
         sentences(table)
             .iter()
             .map(|sentence| format!("<li>{}</li>", escaped(sentence)))
@@ -44,7 +50,6 @@ fn section(table: &SignalTable, evaluation: &Evaluation, forecast: &str) -> Stri
             format!("{} ({}), {} weeks from {}", zone.zone, zone.area, zone.weeks, zone.from);
         html.push_str(&rows(&caption, &zone.rows, default));
     }
-    html.push_str("</section>\n");
     html
 }
 
@@ -54,22 +59,23 @@ fn rows(caption: &str, rows: &[Row], default: Option<&str>) -> String {
         .map(|column| format!("<th scope=\"col\">{}</th>", escaped(column)))
         .collect();
     let body: String = rows.iter().map(|row| line(row, default)).collect();
+    let caption = escaped(caption);
     format!(
-        "<h3>{}</h3>\n<div class=\"wide\"><table><thead><tr>{header}</tr></thead><tbody>\n{body}\
-         </tbody></table></div>\n",
-        escaped(caption)
+        "<h3>{caption}</h3>\n<div class=\"box\" tabindex=\"0\" role=\"region\" aria-label=\"{caption}\">\
+         <table><thead><tr>{header}</tr></thead><tbody>\n{body}</tbody></table></div>\n",
     )
 }
 
 fn line(row: &Row, default: Option<&str>) -> String {
     let class = match row.kind {
         Kind::Bound => " class=\"bound\"",
-        _ if default == Some(row.policy.as_str()) => " class=\"default\"",
+        _ if default == Some(row.policy.as_str()) => " class=\"best\"",
         _ => "",
     };
-    let cells: String =
-        cells(row).iter().map(|cell| format!("<td>{}</td>", escaped(cell))).collect();
-    format!("<tr{class}>{cells}</tr>\n")
+    let [name, numbers @ ..] = cells(row);
+    let name = escaped(&name);
+    let numbers = numbers.map(|cell| format!("<td>{}</td>", escaped(&cell))).concat();
+    format!("<tr{class}><th scope=\"row\" class=\"name\">{name}</th>{numbers}</tr>\n")
 }
 
 /// Text that is no markup.

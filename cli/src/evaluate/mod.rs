@@ -2,7 +2,8 @@
 
 pub mod args;
 pub mod candidates;
-mod html;
+pub mod document;
+pub mod html;
 mod text;
 mod training;
 pub mod zones;
@@ -10,7 +11,7 @@ pub mod zones;
 use std::process::ExitCode;
 
 use carbon_kube_trainer::evaluation::protocol::Watch;
-use carbon_kube_trainer::evaluation::table::{Evaluation, EvaluationError, evaluate};
+use carbon_kube_trainer::evaluation::table::{EvaluationError, evaluate};
 
 use crate::args::{CompareArgs, Format};
 use crate::failure::{Failure, INTERRUPTED};
@@ -18,6 +19,7 @@ use crate::interrupt::stop_on_interrupt;
 use crate::progress::Overall;
 use crate::{output, report, sim_compare};
 use args::EvaluateArgs;
+use document::Document;
 use zones::Prepared;
 
 pub fn run(args: &EvaluateArgs) -> Result<ExitCode, Failure> {
@@ -56,12 +58,13 @@ pub fn run(args: &EvaluateArgs) -> Result<ExitCode, Failure> {
                 .hint(format!("there are {}", names.join(", "))));
         }
     };
+    let document = Document { evaluation, forecast, notes };
     if let Some(target) = &args.html {
-        report::write(target, &html::page(&evaluation, &forecast, &notes))?;
+        report::write(target, &html::page(&document))?;
     }
     output::print(&match args.format {
-        Format::Json => json(&evaluation, &forecast, &notes),
-        Format::Table => text::text(&evaluation, &forecast, &notes),
+        Format::Json => document.json(),
+        Format::Table => text::text(&document),
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -72,14 +75,6 @@ pub fn threads(jobs: Option<u16>) -> Result<rayon::ThreadPool, Failure> {
         .num_threads(jobs.unwrap_or(0).into())
         .build()
         .map_err(|error| Failure::new(format!("can't start threads: {error}")))
-}
-
-fn json(evaluation: &Evaluation, forecast: &str, notes: &[String]) -> String {
-    let mut json =
-        serde_json::to_value(evaluation).expect("names and numbers, and all keys are text");
-    json["forecast"] = forecast.into();
-    json["notes"] = notes.into();
-    format!("{json:#}\n")
 }
 
 /// As `sim compare` does it: one way to compare on a scenario.

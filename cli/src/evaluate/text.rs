@@ -1,8 +1,10 @@
 //! The table of an evaluation, for a terminal.
 
 use carbon_kube_trainer::evaluation::statistics::Interval;
-use carbon_kube_trainer::evaluation::table::{Comparison, Evaluation, Row, SignalTable, Training};
+use carbon_kube_trainer::evaluation::table::{Comparison, Row, SignalTable, Training};
 use comfy_table::{Table, presets};
+
+use super::document::Document;
 
 /// Columns of the table over all zones.
 pub const COLUMNS: [&str; 12] = [
@@ -21,10 +23,10 @@ pub const COLUMNS: [&str; 12] = [
 ];
 
 /// Everything that people are told.
-pub fn text(evaluation: &Evaluation, forecast: &str, notes: &[String]) -> String {
+pub fn text(document: &Document) -> String {
     let mut text = String::new();
-    for table in &evaluation.signals {
-        text.push_str(&format!("{}\n\n", title(table, evaluation, forecast)));
+    for table in &document.evaluation.signals {
+        text.push_str(&format!("{}\n\n", title(table, document)));
         let overall = table.overall.iter().map(|row| cells(row).to_vec());
         text.push_str(&lines(&COLUMNS, overall));
         text.push_str(&format!("\n{}\n\n", sentences(table).join("\n")));
@@ -38,14 +40,15 @@ pub fn text(evaluation: &Evaluation, forecast: &str, notes: &[String]) -> String
         let header: Vec<&str> = ["ZONE"].into_iter().chain(COLUMNS).collect();
         text.push_str(&format!("{}\n", lines(&header, by_zone)));
     }
-    for note in notes {
+    for note in &document.notes {
         text.push_str(&format!("note: {note}\n"));
     }
     text
 }
 
 /// What a table is about.
-pub fn title(table: &SignalTable, evaluation: &Evaluation, forecast: &str) -> String {
+pub fn title(table: &SignalTable, document: &Document) -> String {
+    let Document { evaluation, forecast, .. } = document;
     let weeks: usize = table.zones.iter().map(|zone| zone.weeks).sum();
     let draws = match evaluation.draws {
         1 => String::new(),

@@ -4,7 +4,7 @@ use carbon_kube_core::Time;
 use carbon_kube_core::intensity::Label;
 use carbon_kube_policies::Deployed;
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::protocol::{Interrupted, Score, Trial, Watch, WeekScores};
 use super::statistics::{Aggregate, Cells, Interval};
@@ -27,7 +27,7 @@ pub struct Candidate {
 }
 
 /// What a training took, over all runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Training {
     /// CPU seconds.
@@ -37,7 +37,7 @@ pub struct Training {
 }
 
 /// What kind of policy it is, the simplest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// Carbon-blind.
@@ -75,13 +75,13 @@ impl Kind {
 }
 
 /// Everything that an evaluation says.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Evaluation {
     /// Version of the format: 1.
     pub version: u32,
     /// Version of the protocol.
-    pub protocol: &'static str,
+    pub protocol: String,
     /// Root of the jobs.
     pub seed: u64,
     /// How often the jobs of a week were drawn.
@@ -91,7 +91,7 @@ pub struct Evaluation {
 }
 
 /// The zones of one signal.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SignalTable {
     /// Average or marginal, direct or lifecycle, and the factor set.
@@ -105,7 +105,7 @@ pub struct SignalTable {
 }
 
 /// One zone.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ZoneTable {
     /// Its name.
@@ -127,7 +127,7 @@ pub struct ZoneTable {
 }
 
 /// One policy.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Row {
     /// Its name.
@@ -165,7 +165,7 @@ pub struct Row {
 }
 
 /// How two policies compare.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Comparison {
     /// The first beats the second.
@@ -177,7 +177,7 @@ pub enum Comparison {
 }
 
 /// What the rules of judgement say.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Verdict {
     /// The rule that tuners are held against.
@@ -224,7 +224,7 @@ pub fn evaluate(
     let judged = Judged { trial, candidates, against, scores: &scores };
     Ok(Evaluation {
         version: VERSION,
-        protocol: super::protocol::VERSION,
+        protocol: super::protocol::VERSION.to_owned(),
         seed: trial.protocol().seed,
         draws: trial.protocol().draws,
         signals: signals(trial).iter().map(|(signal, zones)| judged.table(signal, zones)).collect(),

@@ -29,6 +29,9 @@ use super::Summary;
 /// How the page starts: by this, a file is known as a report that may be written anew.
 pub const MARK: &str = "<!doctype html>\n<!-- carbon-kube report -->\n";
 
+/// The one style sheet, for pages that are made elsewhere.
+pub const STYLE: &str = include_str!("../../../templates/report/style.css");
+
 /// Reads a folder of results and returns the page.
 ///
 /// # Errors
@@ -36,8 +39,18 @@ pub const MARK: &str = "<!doctype html>\n<!-- carbon-kube report -->\n";
 /// [`PageError`]: a file of the folder is missing or broken, or belongs to another run. A table
 /// that the scenario left out on purpose (`outputs`) is not an error: the page says so.
 pub fn page(folder: &Path) -> Result<String, PageError> {
+    page_with(folder, &[])
+}
+
+/// The same with further sections, each a `<section>` in itself whose text is escaped.
+///
+/// # Errors
+///
+/// [`PageError`], as above.
+pub fn page_with(folder: &Path, sections: &[String]) -> Result<String, PageError> {
     let kept = folder::read(folder)?;
-    page::render(&kept).map_err(|reason| PageError::Drawing { path: folder.to_owned(), reason })
+    page::render(&kept, sections)
+        .map_err(|reason| PageError::Drawing { path: folder.to_owned(), reason })
 }
 
 /// Why a folder can't be made into a page.

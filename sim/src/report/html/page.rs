@@ -42,6 +42,7 @@ struct Page<'a> {
     signals: Vec<Signal<'a>>,
     beside: Vec<(&'a str, String, String)>,
     traces: Vec<TraceNotes<'a>>,
+    sections: &'a [String],
     yaml: &'a str,
 }
 
@@ -117,8 +118,8 @@ struct TraceNotes<'a> {
     notes: Vec<String>,
 }
 
-/// The page of a folder.
-pub fn render(folder: &Folder) -> Result<String, String> {
+/// The page of a folder, with further sections.
+pub fn render(folder: &Folder, sections: &[String]) -> Result<String, String> {
     let Folder { summary, scenario, pods, hours, .. } = folder;
     let shown = pictures::shown(summary);
     let page = Page {
@@ -145,6 +146,7 @@ pub fn render(folder: &Folder) -> Result<String, String> {
         signals: summary.grid.iter().chain(&summary.grid_beside).map(signal).collect(),
         beside: beside(summary),
         traces: summary.traces.iter().map(trace_notes).collect(),
+        sections,
         yaml: &scenario.text,
     };
     let body = page.render().map_err(|error| error.to_string())?;
