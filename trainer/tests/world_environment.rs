@@ -284,6 +284,21 @@ proptest! {
     }
 
     #[test]
+    fn credited_by_the_rule_a_return_is_what_is_saved_over_it_and_no_shift_earns_nothing(
+        values in grid(),
+        seed in 0u64..99,
+        actions in prop::collection::vec(-50.0f32..50.0, 1..20),
+    ) {
+        let by = |credit: Credit, actions: &[f32]| {
+            episode(&mut fixed(300.0, WorldConfig { credit, ..exact() }, &values), seed, actions)
+        };
+        let over_rule =
+            total(&by(Credit::Reference, &actions)) - total(&by(Credit::Reference, &[0.0]));
+        prop_assert!((total(&by(Credit::Rule, &actions)) - over_rule).abs() < 1e-2);
+        prop_assert!(by(Credit::Rule, &[0.0]).iter().all(|step| step.reward.abs() < 1e-6));
+    }
+
+    #[test]
     fn waiting_is_paid_for_by_the_hour(values in grid(), seed in 0u64..99) {
         let weights = Weights { saving: 0.0, delay: 0.01, ..Weights::default() };
         let config = WorldConfig { episode_hours: 48, weights, ..WorldConfig::default() };

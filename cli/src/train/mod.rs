@@ -31,6 +31,9 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     let Plan { lesson, folder } = plan::plan(args)?;
+    for note in &lesson.data().notes {
+        output::remark(&format!("note: {note}"));
+    }
     let stop = stop_on_interrupt()?;
     let ended = all(&lesson, &folder, args, &stop)?;
     let cost = Cost::settle(&folder, &lesson)

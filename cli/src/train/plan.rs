@@ -4,8 +4,11 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use carbon_kube_policies::forecast::library;
 use carbon_kube_trainer::agents::{a2c, dqn, sac};
-use carbon_kube_trainer::tuner::{Algorithm, Data, DataError, Lesson, LessonError, TrainConfig};
+use carbon_kube_trainer::tuner::{
+    Algorithm, Data, DataError, ForecastKind, Lesson, LessonError, TrainConfig,
+};
 
 use super::args::{Algo, TrainArgs};
 use crate::datasets::read_failure;
@@ -89,6 +92,13 @@ fn make_absolute(config: &mut TrainConfig, base: &Path) -> Result<(), Failure> {
         *file = std::path::absolute(base.join(&*file))
             .map_err(|error| Failure::new(format!("{}: {error}", file.display())))?;
     }
+    if let ForecastKind::Model(source) = &mut config.forecast
+        && library::find(source).is_none()
+    {
+        let folder = std::path::absolute(base.join(&*source))
+            .map_err(|error| Failure::new(format!("{source}: {error}")))?;
+        *source = folder.display().to_string();
+    }
     Ok(())
 }
 
@@ -153,6 +163,10 @@ fn checked(config: &TrainConfig, place: &str) -> Result<(), Failure> {
 fn data(config: &TrainConfig, place: &str) -> Result<Data, Failure> {
     Data::read(config, Path::new("")).map_err(|error| match error {
         DataError::Read(error) => read_failure(error),
+        DataError::Forecast(_) => Failure::new(format!("{place}: {error}")).hint(format!(
+            "name a folder that `carbon-kube forecast train` wrote, relative to the settings, or `{}`",
+            library::DEFAULT
+        )),
         DataError::NotBundled(_) => Failure::new(format!("{place}: {error}"))
             .hint("give it `files`; `carbon-kube datasets list` shows what is bundled"),
         DataError::Range { .. } => Failure::new(format!("{place}: {error}"))

@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use carbon_kube_core::forecast::ForecastModel;
-use carbon_kube_core::{Span, Time, Zone};
+use carbon_kube_core::{Time, Zone};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -200,7 +199,7 @@ impl Algorithm {
 }
 
 /// How the future is seen, by base rule and observation alike.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ForecastKind {
     /// The truth with an error that grows, as issued forecasts have it.
@@ -212,19 +211,10 @@ pub enum ForecastKind {
     Persistence,
     /// The truth: what no forecast can be.
     Perfect,
-}
-
-impl ForecastKind {
-    /// The model.
-    #[must_use]
-    pub fn model(self) -> ForecastModel {
-        match self {
-            Self::Noisy => ForecastModel::Noisy,
-            Self::Seasonal => ForecastModel::Seasonal { period: Span::DAY },
-            Self::Persistence => ForecastModel::Persistence,
-            Self::Perfect => ForecastModel::Perfect,
-        }
-    }
+    /// A trained forecast, as the cluster has it: the name of a shipped one, or a folder that `carbon-kube
+    /// forecast train` wrote, relative to `train.yaml`. It should know nothing of the years that are
+    /// trained on: else it is better there than it will ever be again.
+    Model(String),
 }
 
 /// A zone that is trained and validated on.

@@ -6,14 +6,19 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use carbon_kube_core::forecast::ForecastModel;
+use carbon_kube_core::forecaster::Learned;
 use carbon_kube_core::intensity::{IntensitySeries, Signal};
 use carbon_kube_core::mix::FactorSet;
 use carbon_kube_core::{Span, Time, Zone};
 use carbon_kube_datasets::ReadError;
 use carbon_kube_datasets::bundled::{self, Bundled};
 use carbon_kube_datasets::intensity::{self, Request};
+use carbon_kube_policies::forecast::file::{Loaded, ModelCard};
+use carbon_kube_sim::forecast::{self, LoadError};
 
-use super::config::{Range, TrainConfig, ZoneConfig};
+use super::config::{ForecastKind, Range, TrainConfig, ZoneConfig};
+use super::remembered::Remembered;
 use crate::checkpoint::sha256;
 use crate::environment::world::ZoneSource;
 
@@ -24,6 +29,10 @@ pub struct Data {
     pub training: Vec<ZoneSource>,
     /// Where episodes of validation lie.
     pub validation: Vec<ZoneSource>,
+    /// How the future is seen.
+    pub forecast: ForecastModel,
+    /// What is to be known of the forecast: where it saw hours that it is asked to foresee.
+    pub notes: Vec<String>,
     /// SHA-256 of the data by name: of files, or of the values of a bundled series.
     pub sha256: BTreeMap<String, String>,
 }
@@ -42,6 +51,9 @@ pub enum DataError {
         /// What the file system says.
         source: io::Error,
     },
+    /// The forecast can't be read.
+    #[error(transparent)]
+    Forecast(#[from] LoadError),
     /// A zone without files that is not bundled either.
     #[error("zone `{0}` has no `files`, and is not among the bundled ones")]
     NotBundled(Zone),
@@ -63,8 +75,13 @@ impl Data {
     /// [`DataError`] names the zone or the file. Whether the ranges hold an episode is up to the
     /// environments.
     pub fn read(config: &TrainConfig, base: &Path) -> Result<Self, DataError> {
-        let mut data =
-            Self { training: Vec::new(), validation: Vec::new(), sha256: BTreeMap::new() };
+        let mut data = Self {
+            training: Vec::new(),
+            validation: Vec::new(),
+            forecast: ForecastModel::Noisy,
+            notes: Vec::new(),
+            sha256: BTreeMap::new(),
+        };
         for zone in &config.zones {
             let series = Arc::new(data.series(zone, base)?);
             let (training, validation) = ranges(zone, &series, config.embargo_days)?;
@@ -72,7 +89,27 @@ impl Data {
             data.training.extend((!training.is_empty()).then(|| source(training)));
             data.validation.extend((!validation.is_empty()).then(|| source(validation)));
         }
+        data.forecast = data.forecast(&config.forecast, base)?;
         Ok(data)
+    }
+
+    fn forecast(&mut self, kind: &ForecastKind, base: &Path) -> Result<ForecastModel, DataError> {
+        Ok(match kind {
+            ForecastKind::Noisy => ForecastModel::Noisy,
+            ForecastKind::Seasonal => ForecastModel::Seasonal { period: Span::DAY },
+            ForecastKind::Persistence => ForecastModel::Persistence,
+            ForecastKind::Perfect => ForecastModel::Perfect,
+            ForecastKind::Model(source) => {
+                let (yaml, _) = forecast::files(source, base)?;
+                let loaded = forecast::load(source, base)?;
+                // The description holds the checksum of the weights.
+                self.sha256.insert(loaded.file.name.clone(), sha256(yaml.as_bytes()));
+                self.notes.extend(seen(&loaded, "training", &self.training));
+                self.notes.extend(seen(&loaded, "validation", &self.validation));
+                let remembered = Remembered::new(Arc::new(loaded.forecaster));
+                ForecastModel::Learned(Learned(Arc::new(remembered)))
+            }
+        })
     }
 
     fn series(&mut self, zone: &ZoneConfig, base: &Path) -> Result<IntensitySeries, DataError> {
@@ -98,6 +135,32 @@ impl Data {
         let request = Request::of(zone.zone.clone());
         Ok(intensity::read(&files, &request)?.series)
     }
+}
+
+/// The zones of a part of the data in which the forecast was fitted to hours that it foresees.
+fn seen(loaded: &Loaded, part: &str, zones: &[ZoneSource]) -> Option<String> {
+    let cards = &loaded.file.models;
+    let knows = |source: &&ZoneSource| {
+        let zone = &source.series.label().zone;
+        let has_own = cards.iter().any(|card| card.zone.as_ref() == Some(zone));
+        let is_asked = |card: &&ModelCard| card.zone.as_ref() == has_own.then_some(zone);
+        let overlaps = |&(from, to): &(Time, Time)| {
+            cards
+                .iter()
+                .filter(is_asked)
+                .any(|card| card.training.from < to && from < card.training.to)
+        };
+        source.ranges.iter().any(overlaps)
+    };
+    let names: Vec<String> =
+        zones.iter().filter(knows).map(|zone| zone.series.label().zone.to_string()).collect();
+    let name = &loaded.file.name;
+    (!names.is_empty()).then(|| {
+        format!(
+            "the forecast `{name}` was fitted to hours of {part} in {}: it is too good there",
+            names.join(", ")
+        )
+    })
 }
 
 type Ranges = Vec<(Time, Time)>;

@@ -15,7 +15,7 @@ use super::validation::{Judged, Validation};
 use crate::agents::AgentError;
 use crate::checkpoint::{CheckpointError, Store, read_model};
 use crate::environment::Environment;
-use crate::environment::world::{WorldConfig, WorldEnvironment, WorldError, WorldOptions};
+use crate::environment::world::{Credit, WorldConfig, WorldEnvironment, WorldError, WorldOptions};
 use crate::network::Shape;
 use crate::training::{self, Training};
 
@@ -74,8 +74,10 @@ impl Lesson {
     /// [`LessonError`] where a setting can't be used or no range holds an episode.
     pub fn new(config: TrainConfig, data: Data) -> Result<Self, LessonError> {
         config.check().map_err(LessonError::Config)?;
-        let forecast = config.forecast.model();
-        let environment = config.environment.clone();
+        let forecast = data.forecast.clone();
+        // What is seen does not depend on what is credited.
+        let credit = Credit::default();
+        let environment = WorldConfig { credit, ..config.environment.clone() };
         let zones = data.training.clone();
         let environment = WorldEnvironment::new(environment, zones, forecast);
         let mut environment = environment.map_err(LessonError::Training)?;
@@ -138,7 +140,7 @@ impl Lesson {
     /// [`LessonError::Validation`] where no range holds one.
     pub fn validation(&self) -> Result<Validation, LessonError> {
         let zones = self.data.validation.clone();
-        let forecast = self.config.forecast.model();
+        let forecast = self.data.forecast.clone();
         let environment = WorldEnvironment::new(self.world.clone(), zones, forecast);
         let environment = environment.map_err(LessonError::Validation)?;
         let (algorithm, episodes) =
@@ -153,7 +155,7 @@ impl Lesson {
     /// [`LessonError`] as above.
     pub fn training(&self, seed: u64) -> Result<Training<WorldEnvironment>, LessonError> {
         let environment = || {
-            let (zones, forecast) = (self.data.training.clone(), self.config.forecast.model());
+            let (zones, forecast) = (self.data.training.clone(), self.data.forecast.clone());
             WorldEnvironment::new(self.world.clone(), zones, forecast)
         };
         let environments = (0..self.config.num_envs).map(|_| environment());

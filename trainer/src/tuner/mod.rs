@@ -19,6 +19,7 @@ mod export;
 mod fit;
 mod lesson;
 mod parity;
+mod remembered;
 mod search;
 mod validation;
 

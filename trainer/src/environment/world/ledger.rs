@@ -11,10 +11,16 @@
 //!
 //! Work that waits earns nothing and costs nothing, so holding is not worth anything by itself:
 //! what counts is whether the work emits less when it runs than it would without a policy. What
-//! that is, [`Credit`] says: what the job emitted in the reference, or its energy times the mean of
-//! the zone's week before it arrived. Both are settled as a job arrives, so over an episode their
-//! sums differ by what no action changes; but the reference is known to no observation, and to
-//! whoever learns it is noise.
+//! that is, [`Credit`] says: what the job emitted in the reference, its energy times the mean of
+//! the zone's week before it arrived, or what it emits under the base rule without a shift. All are
+//! settled as a job arrives, so over an episode their sums differ by what no action changes. The
+//! first is known to no observation, and to whoever learns it is noise.
+//!
+//! The last is given before the work runs: a step is credited by how much its shift lowers what
+//! the episode will emit *if the rule decides alone from then on*, which a simulation of the rest
+//! says ([`Ledger::settle`]). That is shaping by a potential (Ng et al. 1999), what is still to be
+//! emitted under the rule, so the sum over an episode is what it saves over the rule; and a shift
+//! that changes nothing earns nothing, so that nearly all of the noise is gone.
 //!
 //! Work that is undone at the end is charged as if the dirtiest step that the episode can reach
 //! held for all of it, which is never less than what the reference emitted for it; work that is
@@ -22,11 +28,11 @@
 
 use carbon_kube_core::intensity::IntensitySeries;
 use carbon_kube_core::{Span, Time};
-use carbon_kube_sim::outcome::Outcome;
+use carbon_kube_sim::outcome::{Outcome, PodOutcome};
 use carbon_kube_sim::stepping::{Episode, PodProgress};
 use carbon_kube_sim::world::World;
 
-use super::config::{Credit, Weights};
+use super::config::{Credit, Weights, WorldConfig};
 
 /// Accounts of an episode so far.
 #[derive(Debug)]
@@ -117,19 +123,31 @@ impl RewardTerms {
 }
 
 impl Ledger {
-    /// The accounts at the start, beside the run of the reference on the same world.
-    pub(super) fn new(world: &World, reference: &Outcome, credit: Credit) -> Self {
+    /// The accounts at the start, beside the runs of the same world: carbon-blind, and by the base
+    /// rule alone where its emissions are what is credited.
+    pub(super) fn new(
+        world: &World,
+        reference: &Outcome,
+        by_rule: Option<&Outcome>,
+        config: &WorldConfig,
+    ) -> Self {
         let series = &world.zones[0].series;
         let jobs: Vec<Job> = world
             .pods
             .iter()
             .zip(&reference.pods)
-            .map(|(pod, outcome)| {
-                let grams = outcome.operational.get() + outcome.transfer.get();
-                let usual = outcome.energy.get() * week_before(series, pod.arrival);
+            .enumerate()
+            .map(|(at, (pod, outcome))| {
+                let grams = emitted(outcome);
+                let usual = || outcome.energy.get() * week_before(series, pod.arrival);
+                let by_rule = by_rule.and_then(|run| run.pods.get(at)).map(emitted);
                 Job {
                     grams,
-                    credit: if credit == Credit::Reference { grams } else { usual },
+                    credit: match config.credit {
+                        Credit::Reference => grams,
+                        Credit::WeekBefore => usual(),
+                        Credit::Rule => by_rule.unwrap_or(grams),
+                    },
                     kilowatt_hours: outcome.energy.get(),
                     hours: pod.duration.hours().max(1e-9),
                     cores: pod.requests.cpu.0 as f64 / 1_000.0,
@@ -182,8 +200,9 @@ impl Ledger {
             let job = &jobs[active.job as usize];
             let PodProgress { done, waited, is_over, .. } = episode.pod(active.job);
             let (done, waited) = (done.hours() / job.hours, waited.hours());
-            terms.credit_grams += job.credit * (done - active.done);
-            terms.reference_grams += job.grams * (done - active.done);
+            let part = done - active.done;
+            terms.credit_grams += job.credit * part;
+            terms.reference_grams += job.grams * part;
             terms.delay_core_hours_hours += job.cores * job.hours * (waited - active.waited);
             (active.done, active.waited) = (done, waited);
             !is_over
@@ -213,6 +232,12 @@ impl Ledger {
         }
     }
 
+    /// Credits the last step with what it changed: by so many grams it lowered what the episode will
+    /// emit under the rule alone.
+    pub(super) fn settle(lowered_grams: f64, terms: &mut Terms) {
+        terms.credit_grams = terms.emitted_grams + lowered_grams;
+    }
+
     /// The reward for these terms.
     pub(super) fn reward(&self, terms: &Terms, weights: &Weights) -> RewardTerms {
         let means = &self.per_interval;
@@ -223,6 +248,11 @@ impl Ledger {
             undone: -weights.undone * terms.undone_core_hours / means.core_hours,
         }
     }
+}
+
+/// What a job emitted, its moves included, in grams.
+pub(super) fn emitted(pod: &PodOutcome) -> f64 {
+    pod.operational.get() + pod.transfer.get()
 }
 
 /// Mean intensity of the week before an instant, in g/kWh; that of the whole series where it has no

@@ -158,8 +158,12 @@ struct Running {
     options: WorldOptions,
     zone: usize,
     actions: Vec<f32>,
+    /// What the actions meant, in g/kWh.
+    adjustments: Vec<f64>,
     episode: Episode,
     ledger: Ledger,
+    /// Where the rule is what is credited: grams of the whole episode if it decides alone from now on.
+    expected: f64,
     is_over: bool,
 }
 
@@ -284,15 +288,45 @@ impl WorldEnvironment {
     fn begin(&mut self, seed: u64, options: WorldOptions) -> Vec<f32> {
         let (zone, world) = self.world(seed, &options);
         let world = Arc::new(world);
-        let ledger = Ledger::new(&world, &reference(&world), self.config.credit);
+        let ledger = self.ledger(&world);
+        let expected = self.expected(&world, &[]);
         let policy = Arc::clone(&self.policy);
         let episode = Episode::new(world, policy);
-        let is_over = episode.is_over();
-        let running =
-            Running { seed, options, zone, actions: Vec::new(), episode, ledger, is_over };
+        let running = Running {
+            seed,
+            options,
+            zone,
+            actions: Vec::new(),
+            adjustments: Vec::new(),
+            is_over: episode.is_over(),
+            episode,
+            ledger,
+            expected,
+        };
         let (observation, _) = self.observe(&running);
         self.episode = Some(running);
         observation
+    }
+
+    fn ledger(&self, world: &World) -> Ledger {
+        let is_needed = self.config.credit == Credit::Rule;
+        let by_rule = is_needed.then(|| run(world, &*self.policy, "base"));
+        Ledger::new(world, &reference(world), by_rule.as_ref(), &self.config)
+    }
+
+    /// Grams of a whole episode that begins with these adjustments and goes on by the rule alone; 0
+    /// where nobody asks.
+    fn expected(&self, world: &Arc<World>, adjustments: &[f64]) -> f64 {
+        if self.config.credit != Credit::Rule {
+            return 0.0;
+        }
+        let policy = Arc::clone(&self.policy);
+        let mut episode = Episode::new(Arc::clone(world), policy);
+        for &adjustment in adjustments {
+            episode.advance(&[adjustment]);
+        }
+        let outcome = episode.finish().expect("nothing is written");
+        outcome.pods.iter().map(ledger::emitted).sum()
     }
 
     fn observe(&self, running: &Running) -> (Vec<f32>, Encoding) {
@@ -314,7 +348,7 @@ impl WorldEnvironment {
     pub fn play(&self, seed: u64, options: &WorldOptions, policy: &Deployed) -> Played {
         let (zone, world) = self.world(seed, options);
         let world = Arc::new(world);
-        let mut ledger = Ledger::new(&world, &reference(&world), self.config.credit);
+        let mut ledger = self.ledger(&world);
         let mut played = Played {
             zone,
             start: world.start,
@@ -361,11 +395,17 @@ impl WorldEnvironment {
             let answer = f64::from(action) / MAX_ADJUSTMENT;
             let seen = running.episode.observation(0);
             adjustment = seen.map_or(0.0, |seen| self.config.action.adjustment(answer, &seen));
+            running.adjustments.push(adjustment);
             running.episode.advance(&[adjustment]);
             terms = running.ledger.step(&running.episode);
             running.is_over = self.is_over(&running.episode);
             if running.is_over {
                 running.ledger.close(&running.episode, &mut terms);
+            }
+            if self.config.credit == Credit::Rule {
+                let expected = self.expected(running.episode.world(), &running.adjustments);
+                Ledger::settle(running.expected - expected, &mut terms);
+                running.expected = expected;
             }
         }
         let reward = running.ledger.reward(&terms, &self.config.weights);
@@ -423,10 +463,13 @@ pub fn episode_world(
 /// The carbon-blind reference: every job goes as it arrives.
 #[must_use]
 pub fn reference(world: &World) -> Outcome {
+    run(world, &DefaultScheduler::default(), "default-scheduler")
+}
+
+fn run(world: &World, policy: &dyn Policy, name: &str) -> Outcome {
     let stop = AtomicBool::new(false);
     let hooks = Hooks { stop: &stop, progress: &|_| {}, events: None, decisions: None };
-    engine::run(world, &DefaultScheduler::default(), "default-scheduler", hooks)
-        .expect("nobody stops it, and it writes nothing")
+    engine::run(world, policy, name, hooks).expect("nobody stops it, and it writes nothing")
 }
 
 impl Environment for WorldEnvironment {
