@@ -2,22 +2,31 @@
 
 use crate::file::{Loaded, PolicyError, promised_sha256};
 
-/// A shipped policy, as text.
+/// A shipped policy, as its files.
 #[derive(Clone, Copy, Debug)]
 pub struct Shipped {
     /// Name of its folder, and of the policy.
     pub name: &'static str,
     /// `policy.yaml`.
     pub yaml: &'static str,
+    /// `actor.safetensors`, of a tuner.
+    pub actor: Option<&'static [u8]>,
     /// `SHA256SUMS`.
     pub checksums: &'static str,
 }
 
 macro_rules! shipped {
     ($name:literal) => {
+        shipped!($name, None)
+    };
+    ($name:literal, tuner) => {
+        shipped!($name, Some(include_bytes!(concat!("../library/", $name, "/actor.safetensors"))))
+    };
+    ($name:literal, $actor:expr) => {
         Shipped {
             name: $name,
             yaml: include_str!(concat!("../library/", $name, "/policy.yaml")),
+            actor: $actor,
             checksums: include_str!(concat!("../library/", $name, "/SHA256SUMS")),
         }
     };
@@ -39,7 +48,7 @@ impl Shipped {
     ///
     /// Never, as a test shows.
     pub fn load(&self) -> Result<Loaded, PolicyError> {
-        Loaded::parse(self.yaml, promised_sha256(self.checksums))
+        Loaded::parse_with(self.yaml, self.actor, promised_sha256(self.checksums))
     }
 }
 

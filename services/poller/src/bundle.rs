@@ -14,7 +14,8 @@ use std::sync::Arc;
 
 use carbon_kube_core::cluster::{POLICY, POLICY_SHA256};
 use carbon_kube_policies::file::{self, ACTOR, promised_sha256_of};
-use carbon_kube_policies::forecast::file as forecast_file;
+use carbon_kube_policies::forecast::{file as forecast_file, library as forecast_library};
+use carbon_kube_policies::library;
 use k8s_openapi::api::core::v1::ConfigMap;
 use tracing::{info, warn};
 
@@ -51,6 +52,18 @@ pub const FORECAST_FORM: Form = Form {
     sha256: forecast_file::SHA256_ANNOTATION,
 };
 
+impl Form {
+    /// Names of the shipped ones.
+    #[must_use]
+    pub fn shipped(&self) -> Vec<&'static str> {
+        if *self == FORECAST_FORM {
+            forecast_library::ALL.map(|shipped| shipped.name).to_vec()
+        } else {
+            library::ALL.map(|shipped| shipped.name).to_vec()
+        }
+    }
+}
+
 /// The files of a policy or of a forecast model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bundle {
@@ -75,6 +88,23 @@ impl Bundle {
             weights: present(std::fs::read(folder.join(form.weights)))?,
             promised: promised.map(str::to_owned),
         }))
+    }
+
+    /// A shipped one by name; `None` where there is none of that name.
+    #[must_use]
+    pub fn of_library(form: Form, name: &str) -> Option<Self> {
+        let (yaml, weights, checksums) = if form == FORECAST_FORM {
+            let shipped = forecast_library::find(name)?;
+            (shipped.yaml, Some(shipped.weights), shipped.checksums)
+        } else {
+            let shipped = library::find(name)?;
+            (shipped.yaml, shipped.actor, shipped.checksums)
+        };
+        Some(Self {
+            yaml: yaml.to_owned(),
+            weights: weights.map(<[u8]>::to_vec),
+            promised: promised_sha256_of(checksums, form.yaml).map(str::to_owned),
+        })
     }
 
     /// What a ConfigMap has; an empty description where the key is missing, which is refused.
@@ -204,9 +234,18 @@ impl<T: Readable> InForce<T> {
 
 #[cfg(test)]
 mod tests {
-    use carbon_kube_policies::library;
-
     use super::*;
+
+    #[test]
+    fn what_is_shipped_can_be_named() {
+        for policy in library::ALL {
+            let bundle = Bundle::of_library(POLICY_FORM, policy.name).unwrap();
+            assert_eq!(file::Loaded::read(&bundle).unwrap().file.name, policy.name);
+        }
+        let bundle = Bundle::of_library(FORECAST_FORM, forecast_library::DEFAULT).unwrap();
+        assert!(forecast_file::Loaded::read(&bundle).is_ok());
+        assert_eq!(Bundle::of_library(FORECAST_FORM, "percentile-v1"), None);
+    }
 
     fn bundle(yaml: &str, promised: Option<&str>) -> Option<Bundle> {
         let promised = promised.map(str::to_owned);

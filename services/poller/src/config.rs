@@ -9,7 +9,7 @@ use carbon_kube_providers::config::ProvidersConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::bundle::FORECAST_FORM;
+use crate::bundle::{Bundle, FORECAST_FORM, POLICY_FORM};
 
 /// Configuration of `carbon-kube-poller`. Every field has a default; an empty file polls the zones
 /// that have a typical year, from whatever needs no key.
@@ -70,6 +70,10 @@ pub struct Files {
     /// anew at every interval; what can't be read leaves the one before in force.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub folder: Option<PathBuf>,
+    /// A shipped one by name, where neither a folder nor a ConfigMap has one: `percentile-v1`, or for
+    /// forecasts `forecast-open-v1`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub library: Option<String>,
 }
 
 /// How thresholds are set.
@@ -323,6 +327,17 @@ impl Config {
         {
             let problem = format!("`{}` is a ConfigMap of ours; name another one", exporter.name);
             return Err(("carbonIntensityExporter.name".to_owned(), problem));
+        }
+        for (field, files, form) in
+            [("policy", &self.policy, POLICY_FORM), ("forecast", &self.forecast, FORECAST_FORM)]
+        {
+            if let Some(name) = &files.library
+                && Bundle::of_library(form, name).is_none()
+            {
+                let shipped = form.shipped().join("`, `");
+                let problem = format!("`{name}` is not shipped; there is `{shipped}`");
+                return Err((format!("{field}.library"), problem));
+            }
         }
         if !(1..=60).contains(&self.history_days) {
             let problem = format!("is {}; expected 1 to 60", self.history_days);

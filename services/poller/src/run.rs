@@ -362,14 +362,17 @@ enum Turn {
     OutOfStep,
 }
 
-/// The files of a policy or a model, from its folder or from the cluster that is written to.
+/// The files of a policy or a model, from its folder or from the cluster that is written to; where
+/// there are none, the shipped ones that the configuration names.
 async fn bundle(output: &Output, files: &Files, form: Form) -> Result<Option<Bundle>, OutputError> {
-    match (&files.folder, output) {
+    let found = match (&files.folder, output) {
         (Some(folder), _) => Bundle::of_folder(form, folder)
-            .map_err(|error| OutputError::Folder { path: folder.display().to_string(), error }),
-        (None, Output::Cluster(cluster)) => cluster.bundle(form).await,
-        (None, _) => Ok(None),
-    }
+            .map_err(|error| OutputError::Folder { path: folder.display().to_string(), error })?,
+        (None, Output::Cluster(cluster)) => cluster.bundle(form).await?,
+        (None, _) => None,
+    };
+    let shipped = || Bundle::of_library(form, files.library.as_deref()?);
+    Ok(found.or_else(shipped))
 }
 
 async fn connect(config: &Config) -> Result<(Client, String), RunError> {
