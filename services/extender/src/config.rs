@@ -97,8 +97,8 @@ pub enum Source {
         namespace: Option<String>,
     },
     /// A folder with `nodes.json` and `namespaces.json` (as `kubectl get -o json` prints them),
-    /// `intensity.json`, `threshold.json` and `policy.yaml`, each of them optional and read anew
-    /// when it changes. To try the extender without a cluster.
+    /// `intensity.json`, `threshold.json`, `policy.yaml` and `status.json`, each of them optional and
+    /// read anew when it changes. To try the extender without a cluster.
     Folder(PathBuf),
 }
 
