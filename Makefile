@@ -21,8 +21,8 @@ lint: ## Check format and lints, warnings denied
 	cargo clippy --locked --workspace --all-features $(E2E) --test throughput -- --deny warnings
 
 # The tests that each start a control plane; `--all-targets` leaves them out.
-E2E = --test control_plane --test extender --test poller --test import --test parity \
-	--test chart --test observability
+E2E = --test control_plane --test extender --test poller --test tuner --test import \
+	--test parity --test chart --test observability
 
 .PHONY: e2e
 e2e: ## Run the end-to-end tests on a real etcd, kube-apiserver and kube-scheduler (needs Go; 10 minutes more when cold)
@@ -35,7 +35,7 @@ chart: ## Make the Helm chart's README, check every variant, pack it into target
 	charts/build
 
 # Programs that have an image.
-PROGRAMS ?= carbon-kube-extender carbon-kube-poller carbon-kube
+PROGRAMS ?= carbon-kube-extender carbon-kube-poller carbon-kube-tuner carbon-kube
 REGISTRY ?= ghcr.io/carbon-kube
 VERSION ?= 0.1.0
 

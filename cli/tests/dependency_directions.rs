@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// Of ours, what each crate may depend on. Dev-dependencies are exempt.
-const ALLOWED: [(&str, &[&str]); 11] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     ("carbon-kube-core", &[]),
     ("carbon-kube-policies", &["carbon-kube-core"]),
     ("carbon-kube-datasets", &["carbon-kube-core"]),
@@ -28,6 +28,17 @@ const ALLOWED: [(&str, &[&str]); 11] = [
             "carbon-kube-core",
             "carbon-kube-policies",
             "carbon-kube-providers",
+            "carbon-kube-telemetry",
+        ],
+    ),
+    (
+        "carbon-kube-tuner",
+        &[
+            "carbon-kube-core",
+            "carbon-kube-policies",
+            "carbon-kube-datasets",
+            "carbon-kube-sim",
+            "carbon-kube-trainer",
             "carbon-kube-telemetry",
         ],
     ),
@@ -62,7 +73,13 @@ const RESERVED: [(&str, &[&str]); 8] = [
     // The feature `lease` of `telemetry`.
     (
         "kube",
-        &["carbon-kube-telemetry", "carbon-kube-extender", "carbon-kube-poller", "carbon-kube-e2e"],
+        &[
+            "carbon-kube-telemetry",
+            "carbon-kube-extender",
+            "carbon-kube-poller",
+            "carbon-kube-tuner",
+            "carbon-kube-e2e",
+        ],
     ),
     ("axum", &["carbon-kube-telemetry", "carbon-kube-extender", "carbon-kube-poller"]),
     // The command line has it for object stores and live sources, behind `cloud` and `download`.
@@ -73,12 +90,13 @@ const RESERVED: [(&str, &[&str]); 8] = [
             "carbon-kube-extender",
             "carbon-kube-providers",
             "carbon-kube-poller",
+            "carbon-kube-tuner",
             "carbon-kube-e2e",
             "carbon-kube",
         ],
     ),
     ("object_store", &["carbon-kube"]),
-    ("clap", &["carbon-kube", "carbon-kube-extender", "carbon-kube-poller"]),
+    ("clap", &["carbon-kube", "carbon-kube-extender", "carbon-kube-poller", "carbon-kube-tuner"]),
     ("indicatif", &["carbon-kube"]),
 ];
 

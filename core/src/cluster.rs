@@ -29,8 +29,8 @@ pub const THRESHOLD: (&str, &str) = ("carbon-kube-threshold", "threshold.json");
 pub const POLICY: (&str, &str) = ("carbon-kube-policy", "policy.yaml");
 /// ConfigMap of the forecast model; the poller runs it.
 pub const FORECAST: &str = "carbon-kube-forecast";
-/// ConfigMap of the tuner job's results.
-pub const STATUS: &str = "carbon-kube-status";
+/// ConfigMap of the tuner job's results, and its key.
+pub const STATUS: (&str, &str) = ("carbon-kube-status", "status.json");
 
 /// The namespace that is never touched, whatever it says.
 pub const UNTOUCHED_NAMESPACE: &str = "kube-system";

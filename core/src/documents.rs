@@ -4,6 +4,8 @@
 //!  poller --> carbon-kube-intensity  intensity.json --.
 //!  poller --> carbon-kube-threshold  threshold.json ---+--> extender
 //!  user   --> carbon-kube-policy     policy.yaml    --'     (policies::file reads that one)
+//!  tuner  --> carbon-kube-status     status.json    --'     (for its metrics alone)
+//!  poller --> carbon-kube-intensity  history.json   -----> poller, tuner
 //! ```
 //!
 //! A reader refuses a document of another version, and of one that it understands it leaves out
@@ -22,6 +24,14 @@ use crate::intensity::Signal;
 use crate::time::{Span, Time};
 use crate::units::GramsPerKwh;
 use crate::zone::Zone;
+
+mod history;
+mod status;
+
+pub use history::{HISTORY, HistoryDocument, HistorySeries, Scale};
+pub use status::{
+    Bounded, Judged, PolicyName, PolicyResult, Promotion, StatusDocument, TunerResult,
+};
 
 /// The version that is written, and the only one that is read.
 pub const VERSION: u64 = 1;
@@ -239,17 +249,20 @@ struct Outer {
     zones: BTreeMap<String, Value>,
 }
 
+/// Refuses another version, which may have another form: it is looked at before the rest.
+fn version(text: &str) -> Result<(), DocumentError> {
+    let Versioned { version } =
+        serde_json::from_str(text).map_err(|error| DocumentError::Malformed(error.to_string()))?;
+    if version == VERSION { Ok(()) } else { Err(DocumentError::Version(version)) }
+}
+
 fn parse<T: for<'de> Deserialize<'de>>(
     text: &str,
     check: impl Fn(&T) -> Result<(), String>,
 ) -> Result<(BTreeMap<Zone, T>, Vec<LeftOut>), DocumentError> {
-    // A document of another version may have another form: look at the version first.
-    let malformed = |error: serde_json::Error| DocumentError::Malformed(error.to_string());
-    let Versioned { version } = serde_json::from_str(text).map_err(malformed)?;
-    if version != VERSION {
-        return Err(DocumentError::Version(version));
-    }
-    let outer: Outer = serde_json::from_str(text).map_err(malformed)?;
+    version(text)?;
+    let outer: Outer =
+        serde_json::from_str(text).map_err(|error| DocumentError::Malformed(error.to_string()))?;
     let (mut zones, mut left_out) = (BTreeMap::new(), Vec::new());
     for (name, value) in outer.zones {
         match zone(&name, value, &check) {

@@ -3,13 +3,17 @@
 
 #![allow(clippy::unwrap_used, reason = "test code")]
 
-use carbon_kube_core::documents::{DocumentError, IntensityDocument, ThresholdDocument};
+use carbon_kube_core::documents::{
+    DocumentError, HistoryDocument, IntensityDocument, StatusDocument, ThresholdDocument,
+};
 use carbon_kube_core::forecast::Outlook;
 use carbon_kube_core::{Span, Time};
 use proptest::prelude::*;
 
 const INTENSITY: &str = include_str!("documents/intensity.json");
 const THRESHOLD: &str = include_str!("documents/threshold.json");
+const HISTORY: &str = include_str!("documents/history.json");
+const STATUS: &str = include_str!("documents/status.json");
 
 fn pretty<T: serde::Serialize>(document: &T) -> String {
     serde_json::to_string_pretty(document).unwrap() + "\n"
@@ -23,6 +27,48 @@ fn the_golden_documents_are_written_as_they_are_read() {
     let (threshold, left_out) = ThresholdDocument::parse(THRESHOLD).unwrap();
     assert_eq!(left_out, []);
     assert_eq!(pretty(&threshold), THRESHOLD);
+    assert_eq!(pretty(&HistoryDocument::parse(HISTORY).unwrap()), HISTORY);
+    assert_eq!(pretty(&StatusDocument::parse(STATUS).unwrap()), STATUS);
+}
+
+#[test]
+fn a_step_of_the_history_is_known_or_not_and_nothing_is_made_up() {
+    let absurd = HISTORY.replace("191.5", "-191.5");
+    let document = HistoryDocument::parse(&absurd).unwrap();
+    let steps: Vec<String> = document.series[0]
+        .steps()
+        .map(|(start, value)| format!("{start} {:?}", value.map(|value| value.get())))
+        .collect();
+    let expected = [
+        "2026-06-01T09:00:00Z Some(210.0)",
+        "2026-06-01T10:00:00Z None",
+        "2026-06-01T11:00:00Z None",
+        "2026-06-01T12:00:00Z Some(182.5)",
+    ];
+    assert_eq!(steps, expected);
+    for minutes in ["0", "1441"] {
+        let text = HISTORY.replace("\"stepMinutes\": 60", &format!("\"stepMinutes\": {minutes}"));
+        let error = HistoryDocument::parse(&text).unwrap_err().to_string();
+        assert!(error.contains("zone `US-CA`: a step of"), "{error}");
+    }
+}
+
+#[test]
+fn a_status_that_says_what_can_not_be_is_refused_as_a_whole() {
+    for (from, to, problem) in [
+        ("\"savingRatio\": 0.061", "\"savingRatio\": 1.5", "savingRatio 1.5"),
+        ("\"missedRatio\": 0.0", "\"missedRatio\": -1.0", "missedRatio -1"),
+        ("\"grams\": 96900.0", "\"grams\": -1.0", "grams -1"),
+        ("\"policy\": \"in-force\"", "\"policy\": \"a\\nb\"", "can't name a policy"),
+        ("\"policy\": \"in-force\"", "\"policy\": \"percentile-20\"", "is there twice"),
+        ("\"promotions\": 2", "\"promotions\": -2", "invalid value"),
+        ("\"result\": \"promoted\"", "\"result\": \"won\"", "unknown variant `won`"),
+        ("\"version\": 1", "\"version\": 2", "has version 2"),
+    ] {
+        assert!(STATUS.contains(from), "{from}");
+        let error = StatusDocument::parse(&STATUS.replacen(from, to, 1)).unwrap_err().to_string();
+        assert!(error.contains(problem), "{to}: {error}");
+    }
 }
 
 /// Changes one place of the golden intensity and says which zones are left, and what was wrong.
@@ -95,6 +141,16 @@ proptest! {
         bytes[position] = byte;
         let _ = IntensityDocument::parse(&String::from_utf8_lossy(&bytes));
         let _ = ThresholdDocument::parse(&String::from_utf8_lossy(&bytes[..cut.min(bytes.len())]));
+        for golden in [HISTORY, STATUS] {
+            let _ = HistoryDocument::parse(&text);
+            let _ = StatusDocument::parse(&text);
+            let mut bytes = golden.as_bytes().to_vec();
+            let position = cut.min(bytes.len() - 1);
+            bytes[position] = byte;
+            let text = String::from_utf8_lossy(&bytes);
+            let _ = HistoryDocument::parse(&text).map(|it| it.series.iter().flat_map(|s| s.steps()).count());
+            let _ = StatusDocument::parse(&text);
+        }
     }
 
     #[test]

@@ -152,7 +152,11 @@ fn build() -> Result<PathBuf> {
     let profile = test.parent().and_then(Path::parent).context("no target folder")?;
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--locked", "--quiet"]);
-    cargo.args(["-p", "carbon-kube-extender", "-p", "carbon-kube-poller", "-p", "carbon-kube"]);
+    for package in
+        ["carbon-kube-extender", "carbon-kube-poller", "carbon-kube-tuner", "carbon-kube"]
+    {
+        cargo.args(["-p", package]);
+    }
     if profile.ends_with("release") {
         cargo.arg("--release");
     }

@@ -6,7 +6,7 @@
 //!          scheduler -----+                 ^              ^
 //!                                         nodes         kubelet
 //!                                           ^
-//!   apply (policy, grid, rights) -----> extender, poller: the real binaries
+//!   apply (policy, grid, rights) -----> extender, poller, tuner: the real binaries
 //!
 //!   chart: what Helm makes of charts/carbon-kube, for such a cluster
 //! ```
@@ -25,4 +25,5 @@ pub mod poller;
 pub mod process;
 pub mod scheduler;
 pub mod tools;
+pub mod tuner;
 pub mod wait;

@@ -151,7 +151,7 @@ fn assert_restricted(what: &str, spec: &Value) {
 }
 
 /// Values that are wrong, and a part of the message that says so.
-const WRONG: [(&str, &str); 34] = [
+const WRONG: [(&str, &str); 35] = [
     ("extenders: {}", "additional properties 'extenders' not allowed"),
     ("extender: {replica: 3}", "at '/extender': additional properties 'replica' not allowed"),
     ("extender: {replicas: 0}", "at '/extender/replicas': minimum: got 0, want 1"),
@@ -181,7 +181,8 @@ const WRONG: [(&str, &str); 34] = [
     ("scheduler: {extender: {httpTimeout: 300}}", "got number, want string"),
     ("scheduler: {percentageOfNodesToScore: 120}", "maximum: got 120, want 100"),
     ("scheduler: {extraArgs: [v=2]}", "at '/scheduler/extraArgs/0'"),
-    ("tuner: {enabled: true}", "the tuner's job is not part of this release"),
+    ("tuner: {config: {promotion: {mode: maybe}}}", "at '/tuner/config/promotion/mode'"),
+    ("tuner: {config: {output: stdout}}", "additional properties 'output' not allowed"),
     ("tls: {mode: existing}", "tls.mode is `existing`, and tls.existingSecret names no Secret"),
     ("tls: {existingSecret: mine}", "set it to `existing`, or leave the Secret out"),
     ("poller: {mode: daemonset}", "value must be one of 'deployment', 'cronjob', 'none'"),
@@ -279,6 +280,50 @@ fn the_extender_reads_the_configuration_that_the_chart_writes() {
 }
 
 #[test]
+fn the_tuner_reads_the_configuration_that_the_chart_writes() {
+    if skips("the_tuner_reads_the_configuration_that_the_chart_writes") {
+        return;
+    }
+    let home = home();
+    let mut read = 0;
+    for (name, values) in chart::variants().unwrap() {
+        let objects = render(home.path(), &[&values]).unwrap();
+        let Ok(map) = find(&objects, "ConfigMap", "carbon-kube-tuner") else { continue };
+        let path = write(
+            home.path(),
+            &format!("{name}.yaml"),
+            map["data"]["tuner.yaml"].as_str().unwrap(),
+        );
+        let mut tuner = Command::new(binary("carbon-kube-tuner").unwrap());
+        let output = tuner.arg("--config").arg(path).arg("--check").output().unwrap();
+        let effective = succeeded(output).unwrap();
+        assert!(effective.contains("output: cluster"), "{effective}");
+        read += 1;
+    }
+    assert!(read >= 2, "{read}");
+}
+
+#[test]
+fn the_rights_of_the_tuner_are_those_that_its_tests_run_with() {
+    if skips("the_rights_of_the_tuner_are_those_that_its_tests_run_with") {
+        return;
+    }
+    let home = home();
+    let shipped = objects(include_str!("../../services/tuner/rbac.yaml")).unwrap();
+    let shipped = &find(&shipped, "Role", "carbon-kube-tuner").unwrap()["rules"];
+    let rendered = |mode: &str| {
+        let values = format!("tuner: {{enabled: true, config: {{promotion: {{mode: {mode}}}}}}}");
+        let path = write(home.path(), "values.yaml", &values);
+        let objects = render(home.path(), &[&path]).unwrap();
+        find(&objects, "Role", "carbon-kube-tuner").unwrap()["rules"].clone()
+    };
+    assert_eq!(&rendered("promote"), shipped);
+    // Who only recommends can't write a policy.
+    let fewer = rendered("recommend");
+    assert_eq!(fewer.as_array().unwrap()[..], shipped.as_array().unwrap()[..2]);
+}
+
+#[test]
 fn the_rights_of_the_extender_are_those_that_its_tests_run_with() {
     if skips("the_rights_of_the_extender_are_those_that_its_tests_run_with") {
         return;
@@ -314,11 +359,10 @@ fn the_rules_of_the_chart_are_those_of_its_files_for_what_is_installed() {
             |rule: &Value| rule["alert"].as_str().or(rule["record"].as_str()).unwrap().to_owned();
         rules.map(|rule| (name(rule), rule.clone())).collect()
     };
-    let mut files: BTreeMap<String, Value> =
+    let files: BTreeMap<String, Value> =
         monitoring::rules().unwrap().into_iter().map(|rule| (rule.name, rule.rule)).collect();
-    // The tuner's job can't be installed yet.
-    files.retain(|_, rule| rule["labels"]["component"] != "tuner");
-    let all = rendered("{prometheusRule: {enabled: true, highIntensity: true}}");
+    let all =
+        rendered("{prometheusRule: {enabled: true, highIntensity: true}, tuner: {enabled: true}}");
     assert_eq!(all, files);
 
     let fewer = rendered(
@@ -332,11 +376,13 @@ fn the_rules_of_the_chart_are_those_of_its_files_for_what_is_installed() {
         "CarbonKubeExtenderNotAsked",
         "CarbonKubeExtenderSlow",
         "CarbonKubeHighIntensity",
+        "CarbonKubePolicyWorseThanRule",
         "CarbonKubePollerDown",
         "CarbonKubePollerNotWriting",
         "CarbonKubeSchedulerDown",
         "CarbonKubeSourceFailing",
         "CarbonKubeSourceQuotaSpent",
+        "CarbonKubeTunerFailing",
     ];
     assert_eq!(left_out, expected);
     let url = &fewer["CarbonKubeExtenderDown"]["annotations"]["runbook_url"];
@@ -681,7 +727,8 @@ async fn each_account_may_do_what_its_program_does_and_nothing_else() {
     let cluster = cluster(false).await;
     let client = cluster.client();
     let chart = chart::folder().display().to_string();
-    let install = ["install", RELEASE, &chart, "--namespace", RELEASE];
+    let tuner = "tuner.enabled=true";
+    let install = ["install", RELEASE, &chart, "--namespace", RELEASE, "--set", tuner];
     let output = helm(cluster.folder(), Some(cluster.admin_kubeconfig()), &install).unwrap();
     succeeded(output).unwrap();
 
@@ -706,7 +753,12 @@ async fn each_account_may_do_what_its_program_does_and_nothing_else() {
             &read,
             maps,
             RELEASE,
-            &["carbon-kube-intensity", "carbon-kube-threshold", "carbon-kube-policy"],
+            &[
+                "carbon-kube-intensity",
+                "carbon-kube-threshold",
+                "carbon-kube-policy",
+                "carbon-kube-status",
+            ],
         ),
         grant(&["create"], ("", "events"), RELEASE, &[""]),
     ];
@@ -724,6 +776,13 @@ async fn each_account_may_do_what_its_program_does_and_nothing_else() {
         grant(&["create"], leases, RELEASE, &NAMES),
     ];
     assert_eq!(may("poller").await, poller.concat_all());
+
+    // It says what it would do, and can't do it.
+    let tuner = [
+        grant(&["get"], maps, RELEASE, &["carbon-kube-intensity", "carbon-kube-policy"]),
+        grant(&["get", "create", "patch"], maps, RELEASE, &["carbon-kube-status"]),
+    ];
+    assert_eq!(may("tuner").await, tuner.concat_all());
 
     // The second scheduler may what Kubernetes grants its own, and its own lease.
     let own =

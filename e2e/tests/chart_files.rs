@@ -13,16 +13,16 @@ use serde_json::{Map, Value};
 
 /// Services whose configuration the values hold, and the fields of it that the chart itself sets:
 /// of the configuration, or of one of its definitions.
-const SERVICES: [(&str, &[&str]); 2] = [
+const SERVICES: [(&str, &[&str]); 3] = [
     ("extender", &["source", "Server.listen", "Server.tls", "Telemetry.listen"]),
     ("poller", &["output", "cacheFolder", "Cluster.namespace", "Lease.name", "Telemetry.listen"]),
+    ("tuner", &["output", "Cluster.namespace"]),
 ];
 
 /// Metrics that dashboards and rules ask for and that come from elsewhere, or come later.
-const ELSEWHERE: [(&str, &str); 4] = [
+const ELSEWHERE: [(&str, &str); 3] = [
     ("up", "Prometheus"),
     ("scheduler_", "kube-scheduler"),
-    ("carbonkube_tuner_", "the tuner, which is not part of this release"),
     ("carbonkube_migrations", "the controller, which does not exist yet"),
 ];
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use carbon_kube_core::cluster::INTENSITY;
+use carbon_kube_core::cluster::{INTENSITY, STATUS};
 use carbon_kube_e2e::apply::apply;
 use carbon_kube_e2e::cluster::{self, Cluster, ClusterOptions, Need};
 use carbon_kube_e2e::extender::{self, RunningExtender, config_map, publish_grid, publish_policy};
@@ -24,8 +24,14 @@ use serde_json::{Value, json};
 const SOON: Duration = Duration::from_secs(60);
 
 /// What dashboards and rules ask for and nothing that runs here has.
-const AWAITED: [&str; 4] =
-    ["carbonkube_source_", "carbonkube_poller_", "carbonkube_tuner_", "carbonkube_migrations"];
+const AWAITED: [&str; 5] = [
+    "carbonkube_source_",
+    "carbonkube_poller_",
+    "carbonkube_migrations",
+    // Of the poller, too.
+    "carbonkube_tuner_decisions",
+    "carbonkube_tuner_unknown_inputs",
+];
 
 /// Zones with intensity and threshold: dirty everywhere, then clean in France.
 const DIRTY: [(&str, f64, f64); 2] = [("US-CA", 300.0, 200.0), ("EU-FR", 90.0, 60.0)];
@@ -159,6 +165,9 @@ impl World {
         }
         nodes::create(&client, &some).await.unwrap();
         publish_policy(&client, "kind: percentile").await.unwrap();
+        // What the tuner job leaves: it has ended long before anybody scrapes it.
+        let status = include_str!("../../core/tests/documents/status.json");
+        apply(&client, [config_map(STATUS, status)]).await.unwrap();
         let decisions = "decisions: {retryInterval: 1s}";
         let extender = RunningExtender::start(&cluster, "extender", decisions).await.unwrap();
         let entry = scheduler::Extender::recommended(extender.url());

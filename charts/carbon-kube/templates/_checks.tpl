@@ -1,9 +1,6 @@
 {{/* What a schema can't say: values that don't go together. NOTES.txt and every rendering come by here. */}}
 {{- define "carbon-kube.checks" -}}
 {{- $values := .Values }}
-{{- if $values.tuner.enabled }}
-{{- fail "tuner.enabled: the tuner's job is not part of this release; judge policies with `carbon-kube evaluate`" }}
-{{- end }}
 {{- if and (eq $values.tls.mode "existing") (not $values.tls.existingSecret) }}
 {{- fail "tls.mode is `existing`, and tls.existingSecret names no Secret" }}
 {{- end }}

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use carbon_kube_core::cluster::Mode;
 use carbon_kube_core::{Span, Zone};
 use carbon_kube_policies::cycle::SCHEDULER_RETRY;
+pub use carbon_kube_telemetry::config::{Configuration, Duration};
+use carbon_kube_telemetry::logs::Format;
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 /// Configuration of `carbon-kube-extender`. Every field has a default; an empty file is a
 /// working configuration inside a cluster.
@@ -75,24 +77,13 @@ pub struct Telemetry {
     /// Which log lines are written, as `RUST_LOG` has it. Default `info`.
     pub log_filter: String,
     /// `json` or `text`. Default `json`.
-    pub log_format: LogFormat,
+    pub log_format: Format,
     /// Whether each decision on a pod that opted in is a log line. Default false.
     pub log_decisions: bool,
     /// Address of an OpenTelemetry collector (OTLP over HTTP), such as
     /// `http://otel-collector:4318`. Needs a binary with the feature `otlp`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub otlp_endpoint: Option<String>,
-}
-
-/// How a log line looks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// An object per line.
-    #[default]
-    Json,
-    /// For people.
-    Text,
 }
 
 /// Where the state of the cluster comes from.
@@ -106,8 +97,8 @@ pub enum Source {
         namespace: Option<String>,
     },
     /// A folder with `nodes.json` and `namespaces.json` (as `kubectl get -o json` prints them),
-    /// `intensity.json`, `threshold.json` and `policy.yaml`, each of them optional and read anew
-    /// when it changes. To try the extender without a cluster.
+    /// `intensity.json`, `threshold.json`, `policy.yaml` and `status.json`, each of them optional and
+    /// read anew when it changes. To try the extender without a cluster.
     Folder(PathBuf),
 }
 
@@ -226,79 +217,8 @@ pub struct Memory {
     pub pods: usize,
 }
 
-/// A length of time, such as `90s`, `15m` or `1h30m`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Duration(pub Span);
-
-/// Why a configuration can't be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file can't be read.
-    #[error("{path}: {error}")]
-    Read {
-        /// The file.
-        path: String,
-        /// What the operating system says.
-        error: std::io::Error,
-    },
-    /// Not YAML, an unknown key, or a value of the wrong type.
-    #[error("{path}: {problem}\nhint: `carbon-kube-extender --schema` prints every field")]
-    Malformed {
-        /// The file.
-        path: String,
-        /// What, with line and column.
-        problem: String,
-    },
-    /// A value out of its range.
-    #[error("{path}: {field}: {problem}")]
-    Value {
-        /// The file.
-        path: String,
-        /// The field's path.
-        field: String,
-        /// What is wrong with it.
-        problem: String,
-    },
-}
-
-impl Config {
-    /// Reads a configuration file.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] names file, place and problem.
-    pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let name = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| ConfigError::Read { path: name.clone(), error })?;
-        Self::parse(&name, &text)
-    }
-
-    /// Reads the text of a configuration; `path` is for messages.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] names place and problem.
-    pub fn parse(path: &str, text: &str) -> Result<Self, ConfigError> {
-        // A file of comments is an empty document, which is not a mapping.
-        let nothing = text.lines().all(|line| line.trim().is_empty() || line.starts_with('#'));
-        let config: Self = if nothing {
-            Self::default()
-        } else {
-            serde_saphyr::from_str(text).map_err(|error| {
-                let message = error.to_string();
-                let line = message.lines().next().unwrap_or_default();
-                let problem = line.trim_start_matches("error: ").to_owned();
-                ConfigError::Malformed { path: path.to_owned(), problem }
-            })?
-        };
-        config.check().map_err(|(field, problem)| ConfigError::Value {
-            path: path.to_owned(),
-            field,
-            problem,
-        })?;
-        Ok(config)
-    }
+impl Configuration for Config {
+    const PROGRAM: &'static str = "carbon-kube-extender";
 
     fn check(&self) -> Result<(), (String, String)> {
         let within = |field: &str, value: f64, low: f64, high: f64| {
@@ -356,7 +276,7 @@ impl Default for Telemetry {
         Self {
             listen: SocketAddr::from(([0, 0, 0, 0], 8080)),
             log_filter: "info".to_owned(),
-            log_format: LogFormat::Json,
+            log_format: Format::Json,
             log_decisions: false,
             otlp_endpoint: None,
         }
@@ -399,32 +319,6 @@ impl Default for Power {
 impl Default for Memory {
     fn default() -> Self {
         Self { decisions: 4_096, pods: 16_384 }
-    }
-}
-
-impl Serialize for Duration {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Duration {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map(Self).map_err(serde::de::Error::custom)
-    }
-}
-
-impl JsonSchema for Duration {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Duration".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "type": "string",
-            "description": "A length of time, such as `90s`, `15m` or `1h30m`.",
-        })
     }
 }
 

@@ -1,13 +1,13 @@
 //! Documents from whatever source into the state: read, check, put in force or refuse.
 //!
-//! A document of the grid that can't be read leaves nothing: no data means no opinion. A policy
-//! that can't be read leaves the one before.
+//! A document of the grid that can't be read leaves nothing: no data means no opinion. A policy or a
+//! status that can't be read leaves the one before.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use carbon_kube_core::cluster::{INTENSITY, THRESHOLD};
-use carbon_kube_core::documents::{IntensityDocument, LeftOut, ThresholdDocument};
+use carbon_kube_core::cluster::{INTENSITY, STATUS, THRESHOLD};
+use carbon_kube_core::documents::{IntensityDocument, LeftOut, StatusDocument, ThresholdDocument};
 use carbon_kube_policies::file::{Loaded, PolicyError};
 use tracing::{info, warn};
 
@@ -76,6 +76,14 @@ impl Documents {
             }
         });
         self.state.change(Changed::Documents, |parts| parts.threshold = document);
+    }
+
+    /// The text of `status.json`; `None` where there is none. It is shown, and decides nothing.
+    pub fn status(&self, text: Option<&str>) {
+        match text.map(StatusDocument::parse).transpose() {
+            Ok(status) => self.state.set_status(status.map(Arc::new)),
+            Err(problem) => self.refused("status", &format!("{} {problem}", STATUS.1)),
+        }
     }
 
     /// The policy's ConfigMap; `None` where there is none any more.

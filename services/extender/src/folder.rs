@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use carbon_kube_core::cluster::{INTENSITY, MODE, POLICY, POLICY_SHA256, THRESHOLD};
+use carbon_kube_core::cluster::{INTENSITY, MODE, POLICY, POLICY_SHA256, STATUS, THRESHOLD};
 use carbon_kube_policies::file::{ACTOR, promised_sha256, sha256};
 use carbon_kube_policies::wire::{Node, Text};
 use carbon_kube_telemetry::Health;
@@ -73,6 +73,9 @@ impl Folder {
         }
         if let Some(text) = self.changed(THRESHOLD.1) {
             self.documents.threshold(text.as_deref());
+        }
+        if let Some(text) = self.changed(STATUS.1) {
+            self.documents.status(text.as_deref());
         }
         let checksums = self.changed("SHA256SUMS").is_some();
         let actor = self.is_actor_new();

@@ -1,12 +1,11 @@
 //! `carbon-kube-extender`: kube-scheduler asks it where a pod emits least.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use carbon_kube_extender::config::{Config, LogFormat};
+use carbon_kube_extender::config::{Config, Configuration};
 use carbon_kube_extender::run;
-use carbon_kube_telemetry::logs;
+use carbon_kube_telemetry::{logs, program};
 use clap::Parser;
 
 /// A kube-scheduler extender that filters and scores nodes by a Carbon-Kube policy.
@@ -32,36 +31,25 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    match start(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // Nobody is left to tell where even standard error is gone.
-            let _ = writeln!(std::io::stderr(), "error: {error}");
-            ExitCode::from(2)
-        }
-    }
+    program::exit(start(&Args::parse()))
 }
 
 fn start(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
-    let mut out = std::io::stdout();
     if args.schema {
-        let schema = schemars::schema_for!(Config);
-        return Ok(writeln!(out, "{}", serde_json::to_string_pretty(&schema)?)?);
+        return program::print_schema::<Config>();
     }
-    let config = args.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)?;
+    let config: Config = program::configuration(args.config.as_deref())?;
     if args.check {
-        return Ok(write!(out, "{}", serde_saphyr::to_string(&config)?)?);
+        return program::print_configuration(&config);
     }
-    let format = match config.telemetry.log_format {
-        LogFormat::Json => logs::Format::Json,
-        LogFormat::Text => logs::Format::Text,
-    };
     // The exporter of spans, kube and the server take the process's provider of cryptography; the
     // first needs one even without TLS.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let otlp = config.telemetry.otlp_endpoint.as_deref();
+    let telemetry = &config.telemetry;
+    let (format, filter) = (telemetry.log_format, &telemetry.log_filter);
+    let otlp = telemetry.otlp_endpoint.as_deref();
     // Its drop sends the last spans.
-    let _guard = logs::init("carbon-kube-extender", format, &config.telemetry.log_filter, otlp)?;
+    let _guard = logs::init(Config::PROGRAM, format, filter, otlp)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.server.threads)
         .enable_all()

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use carbon_kube_core::documents::{PolicyResult, StatusDocument};
 use carbon_kube_core::{Time, Zone};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
@@ -59,7 +60,7 @@ pub struct Reason {
 /// Which ConfigMap.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Document {
-    /// `intensity`, `threshold` or `policy`.
+    /// `intensity`, `threshold`, `policy` or `status`.
     pub document: &'static str,
 }
 
@@ -115,7 +116,7 @@ const SECONDS: [f64; 12] =
     [1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 1.0];
 
 /// What can be refused.
-const DOCUMENTS: [&str; 3] = ["intensity", "threshold", "policy"];
+const DOCUMENTS: [&str; 4] = ["intensity", "threshold", "policy", "status"];
 
 /// Why pods that waited may run.
 const RELEASES: [&str; 3] = ["clean", "deadline", "failopen"];
@@ -173,7 +174,7 @@ impl Metrics {
         );
         let help = "Estimated energy of placed pods";
         registry.register_with_unit("energy", help, Unit::Joules, m.energy);
-        let help = "ConfigMaps that were refused; the policy before stays in force";
+        let help = "ConfigMaps that were refused; the policy and the status before stay";
         registry.register("document_refused", help, m.refused);
         metrics
     }
@@ -236,8 +237,33 @@ impl Collector for Observed {
         gauges.write("policy_info", "The policy in force", policy)?;
         let waiting = self.ledger.waiting(now) as f64;
         let rows = std::iter::once(([] as [(&str, &str); 0], waiting));
-        gauges.write("pods_gated", "Pods that every node is refused", rows)
+        gauges.write("pods_gated", "Pods that every node is refused", rows)?;
+        tuner(&mut gauges, self.state.status().as_deref())
     }
+}
+
+/// What the tuner job has said last; no rows where it has said nothing.
+fn tuner(gauges: &mut Gauges<'_, '_>, status: Option<&StatusDocument>) -> fmt::Result {
+    let alone = |value: fn(&StatusDocument) -> f64| {
+        status.into_iter().map(move |status| ([] as [(&str, &str); 0], value(status)))
+    };
+    let finished = alone(|status| status.finished_at.millis() as f64 / 1e3);
+    let help = "When the tuner job ended last, whatever came of it";
+    gauges.write("tuner_last_run_timestamp_seconds", help, finished)?;
+    let promotions = alone(|status| status.promotions as f64);
+    gauges.write("tuner_promotions", "Policies that the tuner job has put in force", promotions)?;
+    let results = status.into_iter().map(|status| ([("result", status.result.to_string())], 1.0));
+    gauges.write("tuner_result", "1 for what came of the last run of the tuner job", results)?;
+    let policies = |value: fn(&PolicyResult) -> f64| {
+        let all = status.into_iter().flat_map(|status| &status.policies);
+        all.map(move |policy| ([("policy", policy.policy.clone())], value(policy)))
+    };
+    let help = "What a policy would have saved on the held-out days against the default scheduler";
+    gauges.write("tuner_saving_ratio", help, policies(|policy| policy.saving_ratio))?;
+    let help = "Mean delay that a policy would have given the jobs of the held-out days";
+    gauges.write("tuner_delay_seconds", help, policies(|policy| policy.delay().seconds()))?;
+    let help = "Jobs that would have missed their limit";
+    gauges.write("tuner_missed_ratio", help, policies(|policy| policy.missed_ratio))
 }
 
 fn in_zone(zone: &Zone) -> [(&'static str, String); 1] {

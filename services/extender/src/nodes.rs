@@ -172,6 +172,7 @@ impl NodeIndex {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Configuration;
 
     fn facts(labels: &[(&str, &str)], cpu: u64) -> NodeFacts {
         let text = "power: {pue: 1.5, classes: [{labels: {rack: a}, idleWatts: 100, busyWatts: 300, \

@@ -9,11 +9,11 @@ use axum::Router;
 use axum_server::accept::NoDelayAcceptor;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use axum_server::{Handle, Server};
-use carbon_kube_telemetry::{Health, endpoints, shutdown};
+use carbon_kube_telemetry::{Health, api_server, endpoints, shutdown};
 use kube::Client;
 use prometheus_client::registry::Registry;
 use tokio::task::JoinSet;
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::config::{Config, Source};
 use crate::documents::Documents;
@@ -193,19 +193,8 @@ async fn sources(config: &Config, service: &Service) -> Result<JoinSet<()>, RunE
             Ok(tasks)
         }
         Source::Kubernetes { namespace } => {
-            let mut cluster = kube::Config::infer().await?;
-            if let Some(proxy) = cluster.proxy_url.take() {
-                // It comes from HTTPS_PROXY too, which is meant for the world outside. This client
-                // knows no proxies and would refuse to be built.
-                warn!(%proxy, "the API server is asked without this proxy");
-            }
-            let own = || match cluster.default_namespace.as_str() {
-                // What a kubeconfig without a namespace says; nobody keeps our ConfigMaps there.
-                "default" => "carbon-kube".to_owned(),
-                own => own.to_owned(),
-            };
-            let namespace = namespace.clone().unwrap_or_else(own);
-            let client = Client::try_from(cluster)?;
+            let (server, namespace) = api_server::infer(namespace.as_deref()).await?;
+            let client = Client::try_from(server)?;
             Ok(watch::start(client, namespace, documents, health))
         }
     }

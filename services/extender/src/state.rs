@@ -10,9 +10,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use carbon_kube_core::cluster::{Mode, UNTOUCHED_NAMESPACE};
-use carbon_kube_core::documents::{IntensityDocument, ThresholdDocument, ZoneThreshold};
+use carbon_kube_core::documents::{
+    IntensityDocument, StatusDocument, ThresholdDocument, ZoneThreshold,
+};
 use carbon_kube_core::forecast::{History, Outlook};
 use carbon_kube_core::intensity::{IntensitySeries, Label, Provenance, Scope};
 use carbon_kube_core::{GramsPerKwh, Span, Time, Zone};
@@ -126,19 +128,37 @@ pub struct State {
     config: Arc<Config>,
     current: ArcSwap<Snapshot>,
     parts: Mutex<Parts>,
+    /// `status.json`, for the metrics. Beside the snapshot: nothing that decides can see it.
+    status: ArcSwapOption<StatusDocument>,
 }
 
 impl State {
     /// A state that knows nothing: every answer is neutral.
     #[must_use]
     pub fn new(config: Arc<Config>) -> Self {
-        Self { config, current: ArcSwap::default(), parts: Mutex::default() }
+        Self {
+            config,
+            current: ArcSwap::default(),
+            parts: Mutex::default(),
+            status: ArcSwapOption::empty(),
+        }
     }
 
     /// The configuration.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// What the tuner job has said last.
+    #[must_use]
+    pub fn status(&self) -> Option<Arc<StatusDocument>> {
+        self.status.load_full()
+    }
+
+    /// Takes up what the tuner job says; nothing that is decided changes.
+    pub fn set_status(&self, status: Option<Arc<StatusDocument>>) {
+        self.status.store(status);
     }
 
     /// The snapshot in force.

@@ -69,6 +69,7 @@ fn what_alerts_look_at_is_counted_from_0() {
         "document_refused_total{document=\"intensity\"}",
         "document_refused_total{document=\"threshold\"}",
         "document_refused_total{document=\"policy\"}",
+        "document_refused_total{document=\"status\"}",
         "gate_released_total{reason=\"clean\"}",
         "gate_released_total{reason=\"deadline\"}",
         "gate_released_total{reason=\"failopen\"}",
@@ -101,4 +102,40 @@ async fn the_estimate_is_grams_of_the_first_offer_and_of_the_best_score() {
     assert!((value(french) - 112_320.0).abs() < 1e-6);
     assert!(!text.contains("zone=\"EU-DE\",method"), "{text}");
     assert!((value("carbonkube_counterfactual_emissions_grams_total") - 6.24).abs() < 1e-9);
+}
+
+#[tokio::test]
+async fn what_the_tuner_says_is_shown_and_changes_no_answer() {
+    let extender = Extender::with("", "kind: percentile", 2, &[("US-CA", 280.0, 200.0)]);
+    let request = names(&pod(&[("mode", "enforce"), ("max-delay", "6h")]), &["node-0000"]);
+    let documents = &extender.service.documents;
+    let shown = || {
+        let mut text = String::new();
+        encode(&mut text, &extender.service.registry).unwrap();
+        text
+    };
+    let before = extender.post("filter", request.clone()).await;
+    assert!(!shown().contains("\ncarbonkube_tuner_"), "nobody has said anything: {}", shown());
+    documents.status(Some(include_str!("../../../core/tests/documents/status.json")));
+    let lines = [
+        "carbonkube_tuner_last_run_timestamp_seconds 1780369842",
+        "carbonkube_tuner_promotions 2",
+        "carbonkube_tuner_result{result=\"promoted\"} 1",
+        "carbonkube_tuner_saving_ratio{policy=\"in-force\"} 0.031",
+        "carbonkube_tuner_saving_ratio{policy=\"percentile-20\"} 0.061",
+        "carbonkube_tuner_delay_seconds{policy=\"percentile-20\"} 6840",
+        "carbonkube_tuner_missed_ratio{policy=\"in-force\"} 0",
+    ];
+    let has_all = |text: &str| lines.iter().all(|line| text.contains(line));
+    assert!(has_all(&shown()), "{}", shown());
+    // What can't be read leaves what was there, and is counted.
+    for text in ["no JSON", "{\"version\": 2}", "{\"version\": 1}", ""] {
+        documents.status(Some(text));
+    }
+    let text = shown();
+    assert!(has_all(&text), "{text}");
+    assert!(text.contains("carbonkube_document_refused_total{document=\"status\"} 4"), "{text}");
+    assert_eq!(extender.post("filter", request).await, before);
+    documents.status(None);
+    assert!(!shown().contains("\ncarbonkube_tuner_promotions "), "it is gone: {}", shown());
 }

@@ -1,13 +1,15 @@
 //! The configuration file: one YAML document, whose doc comments are its reference.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use carbon_kube_core::cluster::{INTENSITY, Mode, POLICY, THRESHOLD};
 use carbon_kube_core::{Span, Zone, typical_year};
 use carbon_kube_providers::config::ProvidersConfig;
+pub use carbon_kube_telemetry::config::{Configuration, Duration, OutputName};
+use carbon_kube_telemetry::logs::Format;
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::bundle::{Bundle, FORECAST_FORM, POLICY_FORM};
 
@@ -47,19 +49,6 @@ pub struct Config {
     pub cluster: Cluster,
     /// Where probes and Prometheus come in, and what is logged.
     pub telemetry: Telemetry,
-}
-
-/// Where the documents go.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum OutputName {
-    /// ConfigMaps of the cluster that this pod runs in, or of `KUBECONFIG`.
-    #[default]
-    Cluster,
-    /// Files of this folder, replaced as a whole: what an extender with `source: {folder: DIR}` reads.
-    File(PathBuf),
-    /// Standard output: `intensity.json`, and `threshold.json` where there is a policy.
-    Stdout,
 }
 
 /// Where a policy or a forecast model comes from.
@@ -199,98 +188,14 @@ pub struct Telemetry {
     /// anew while the poller runs, within ten seconds.
     pub log_filter: String,
     /// `json` or `text`. Default `json`.
-    pub log_format: LogFormat,
+    pub log_format: Format,
     /// Address of an OpenTelemetry collector (OTLP over HTTP), such as
     /// `http://otel-collector:4318`. Needs a binary with the feature `otlp`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub otlp_endpoint: Option<String>,
 }
 
-/// How a log line looks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// An object per line.
-    #[default]
-    Json,
-    /// For people.
-    Text,
-}
-
-/// A length of time, such as `90s`, `15m` or `1h30m`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Duration(pub Span);
-
-/// Why a configuration can't be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file can't be read.
-    #[error("{path}: {error}")]
-    Read {
-        /// The file.
-        path: String,
-        /// What the operating system says.
-        error: std::io::Error,
-    },
-    /// Not YAML, an unknown key, or a value of the wrong type.
-    #[error("{path}: {problem}\nhint: `carbon-kube-poller --schema` prints every field")]
-    Malformed {
-        /// The file.
-        path: String,
-        /// What, with line and column.
-        problem: String,
-    },
-    /// A value out of its range.
-    #[error("{path}: {field}: {problem}")]
-    Value {
-        /// The file.
-        path: String,
-        /// The field's path.
-        field: String,
-        /// What is wrong with it.
-        problem: String,
-    },
-}
-
 impl Config {
-    /// Reads a configuration file.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] names file, place and problem.
-    pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let name = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| ConfigError::Read { path: name.clone(), error })?;
-        Self::parse(&name, &text)
-    }
-
-    /// Reads the text of a configuration; `path` is for messages.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] names place and problem.
-    pub fn parse(path: &str, text: &str) -> Result<Self, ConfigError> {
-        // A file of comments is an empty document, which is not a mapping.
-        let nothing = text.lines().all(|line| line.trim().is_empty() || line.starts_with('#'));
-        let config: Self = if nothing {
-            Self::default()
-        } else {
-            serde_saphyr::from_str(text).map_err(|error| {
-                let message = error.to_string();
-                let line = message.lines().next().unwrap_or_default();
-                let problem = line.trim_start_matches("error: ").to_owned();
-                ConfigError::Malformed { path: path.to_owned(), problem }
-            })?
-        };
-        config.check().map_err(|(field, problem)| ConfigError::Value {
-            path: path.to_owned(),
-            field,
-            problem,
-        })?;
-        Ok(config)
-    }
-
     /// The zones that are polled.
     #[must_use]
     pub fn zones(&self) -> Vec<Zone> {
@@ -299,6 +204,10 @@ impl Config {
         }
         self.providers.zones.keys().cloned().collect()
     }
+}
+
+impl Configuration for Config {
+    const PROGRAM: &'static str = "carbon-kube-poller";
 
     fn check(&self) -> Result<(), (String, String)> {
         self.providers
@@ -351,14 +260,6 @@ impl Config {
     }
 }
 
-impl Duration {
-    /// As the standard library has it; a negative one is none at all.
-    #[must_use]
-    pub fn std(self) -> std::time::Duration {
-        std::time::Duration::from_millis(u64::try_from(self.0.millis()).unwrap_or(0))
-    }
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -405,35 +306,9 @@ impl Default for Telemetry {
         Self {
             listen: SocketAddr::from(([0, 0, 0, 0], 8080)),
             log_filter: "info".to_owned(),
-            log_format: LogFormat::Json,
+            log_format: Format::Json,
             otlp_endpoint: None,
         }
-    }
-}
-
-impl Serialize for Duration {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Duration {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map(Self).map_err(serde::de::Error::custom)
-    }
-}
-
-impl JsonSchema for Duration {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Duration".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "type": "string",
-            "description": "A length of time, such as `90s`, `15m` or `1h30m`.",
-        })
     }
 }
 

@@ -105,7 +105,7 @@ mod tests {
     use carbon_kube_providers::Source;
 
     use super::*;
-    use crate::history::{History, Scale};
+    use crate::history::{History, scale_of};
 
     fn reading(values: impl IntoIterator<Item = (i64, f64)>) -> Reading {
         let point = |(h, value): (i64, f64)| Point {
@@ -161,7 +161,7 @@ mod tests {
         let past = reading((0..12 * 24).map(|h| (h, day(h))));
         history.take(&past);
         let now = hour(12 * 24 - 1) + Span::MINUTE * 12;
-        let (scale, zone) = (Scale::of(&past), past.zone.clone());
+        let (scale, zone) = (scale_of(&past), past.zone.clone());
         let series = history.series(&scale).unwrap();
         let expected = modelled(&model, &zone, &series, now).unwrap();
         assert_eq!(expected.points.len(), 96);

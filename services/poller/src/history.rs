@@ -13,14 +13,11 @@
 
 use std::collections::BTreeMap;
 
-use carbon_kube_core::documents::VERSION;
-use carbon_kube_core::intensity::{IntensitySeries, Label, Provenance, Scope, Signal};
-use carbon_kube_core::{GramsPerKwh, Span, Time, Zone};
+pub use carbon_kube_core::documents::{HISTORY, Scale};
+use carbon_kube_core::documents::{HistoryDocument, HistorySeries};
+use carbon_kube_core::intensity::{IntensitySeries, Label, Provenance, Scope};
+use carbon_kube_core::{GramsPerKwh, Span, Time};
 use carbon_kube_providers::{Point, Reading, Source};
-use serde::{Deserialize, Serialize};
-
-/// The key beside `intensity.json` in the ConfigMap, and the name of the file.
-pub const HISTORY: &str = "history.json";
 
 /// The steps that a series can have. What fits none of them is put on the finest.
 const STEPS: [Span; 4] = [
@@ -36,41 +33,27 @@ const MOST_AHEAD: Span = Span::HOUR;
 /// A value longer than this is of no hour: monthly accounts are not a signal.
 const LONGEST: Span = Span::DAY;
 
-/// What may be put into one series.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Scale {
-    /// The zone.
-    pub zone: Zone,
-    /// Average or marginal.
-    pub signal: Signal,
-    /// Emission factors behind the values.
-    pub factor_set: String,
+/// The scale of a reading.
+#[must_use]
+pub fn scale_of(reading: &Reading) -> Scale {
+    Scale {
+        zone: reading.zone.clone(),
+        signal: reading.signal,
+        factor_set: reading.factor_set.clone(),
+    }
 }
 
-impl Scale {
-    /// The scale of a reading.
-    #[must_use]
-    pub fn of(reading: &Reading) -> Self {
-        Self {
-            zone: reading.zone.clone(),
-            signal: reading.signal,
-            factor_set: reading.factor_set.clone(),
-        }
-    }
-
-    /// The label of a series on this scale.
-    pub(crate) fn label(&self) -> Label {
-        Label {
-            zone: self.zone.clone(),
-            area: self.zone.to_string(),
-            signal: self.signal,
-            // Only the factor set says which; nothing here compares by scope.
-            scope: Scope::Direct,
-            factor_set: self.factor_set.clone(),
-            provenance: Provenance::Measured,
-            source: "history".to_owned(),
-        }
+/// The label of a series on a scale.
+pub(crate) fn label(scale: &Scale) -> Label {
+    Label {
+        zone: scale.zone.clone(),
+        area: scale.zone.to_string(),
+        signal: scale.signal,
+        // Only the factor set says which; nothing here compares by scope.
+        scope: Scope::Direct,
+        factor_set: scale.factor_set.clone(),
+        provenance: Provenance::Measured,
+        source: "history".to_owned(),
     }
 }
 
@@ -130,7 +113,7 @@ impl History {
         let version = reading.updated_at.unwrap_or(fetched_at).min(fetched_at);
         let Reading { source, confidence, .. } = *reading;
         let series =
-            self.series.entry(Scale::of(reading)).or_insert_with(|| Series::of(source, confidence));
+            self.series.entry(scale_of(reading)).or_insert_with(|| Series::of(source, confidence));
         (series.source, series.confidence) = (source, confidence);
         for point in &reading.points {
             let Point { start, span, value, is_estimated } = *point;
@@ -158,7 +141,7 @@ impl History {
         let known = &self.series.get(scale)?.known;
         let (start, step, values) = Grid::of(known)?.fill(known);
         let values = values.into_iter().map(|known| known.map(|known| known.value.get()));
-        IntensitySeries::new(scale.label(), start, step, values).ok()
+        IntensitySeries::new(label(scale), start, step, values).ok()
     }
 
     /// The last instant of which something is known, where `now` is not known yet: a grid's value is
@@ -200,8 +183,8 @@ impl History {
         let mut days = 64;
         loop {
             let series = self.series.iter();
-            let series = series.filter_map(|(scale, series)| Row::of(scale, series, days));
-            let document = Document { version: VERSION, series: series.collect() };
+            let series = series.filter_map(|(scale, series)| row(scale, series, days));
+            let document = HistoryDocument::new(series.collect());
             // Numbers, texts and lists are JSON.
             let text = serde_json::to_string(&document).unwrap_or_default();
             if text.len() <= most_bytes || days == 1 {
@@ -219,24 +202,15 @@ impl History {
     ///
     /// What is wrong with the text; nothing of it is taken up.
     pub fn read(&mut self, text: &str, now: Time) -> Result<(), String> {
-        let document: Document = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        if document.version != VERSION {
-            return Err(format!(
-                "version {}; this program reads version {VERSION}",
-                document.version
-            ));
-        }
-        for row in document.series {
-            let step = Span::from_millis(i64::from(row.step_minutes) * 60_000);
-            if !step.is_positive() || step > LONGEST {
-                return Err(format!("a step of {step}"));
-            }
-            let (source, confidence) = (row.source, row.confidence.clamp(0.0, 1.0));
-            let series =
-                self.series.entry(row.scale).or_insert_with(|| Series::of(source, confidence));
-            for (at, value) in (0..).zip(row.values) {
-                let Some(value) = value.and_then(GramsPerKwh::new) else { continue };
-                let start = row.from.saturating_add(step * i64::from(at));
+        let document = HistoryDocument::parse(text).map_err(|error| error.to_string())?;
+        let known = |row: HistorySeries| source(&row.source).map(|source| (source, row));
+        let rows = document.series.into_iter().map(known).collect::<Result<Vec<_>, _>>()?;
+        for (source, row) in rows {
+            let (step, confidence) = (row.step(), row.confidence.clamp(0.0, 1.0));
+            let scale = row.scale.clone();
+            let series = self.series.entry(scale).or_insert_with(|| Series::of(source, confidence));
+            for (at, (start, value)) in (0..).zip(row.steps()) {
+                let Some(value) = value else { continue };
                 if start > now + MOST_AHEAD {
                     break;
                 }
@@ -247,6 +221,11 @@ impl History {
         }
         Ok(())
     }
+}
+
+/// Who a document says spoke last.
+fn source(word: &str) -> Result<Source, String> {
+    serde_json::from_value(word.into()).map_err(|error| error.to_string())
 }
 
 /// Puts a value where it belongs; what was there before, or `None` for one that stays out.
@@ -309,59 +288,29 @@ impl Grid {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-struct Document {
-    version: u64,
-    series: Vec<Row>,
-}
-
-/// The confidence of a row that was written before rows had one.
-fn full() -> f64 {
-    1.0
-}
-
-/// One scale: equal steps, `null` for what is not known.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Row {
-    #[serde(flatten)]
-    scale: Scale,
-    source: Source,
-    #[serde(default = "full")]
-    confidence: f64,
-    from: Time,
-    step_minutes: u32,
-    updated_at: Time,
-    values: Vec<Option<f64>>,
-    /// Positions of the estimates among the values, in order.
-    #[serde(default)]
-    estimated: Vec<u32>,
-}
-
-impl Row {
-    /// The last `days` days of a scale.
-    fn of(scale: &Scale, series: &Series, days: i64) -> Option<Self> {
-        let known = &series.known;
-        let from = *known.keys().next_back()? - Span::DAY * days;
-        let recent: BTreeMap<Time, Known> = known.range(from..).map(|(t, k)| (*t, *k)).collect();
-        let updated_at = recent.values().map(|known| known.version).max()?;
-        let (from, step, values) = Grid::of(&recent)?.fill(&recent);
-        let estimated = (0..).zip(&values).filter(|(_, v)| v.is_some_and(|v| v.is_estimated));
-        Some(Self {
-            scale: scale.clone(),
-            source: series.source,
-            confidence: series.confidence,
-            from,
-            step_minutes: u32::try_from(step.millis() / 60_000).ok()?,
-            updated_at,
-            estimated: estimated.map(|(at, _)| at).collect(),
-            values: values.iter().map(|v| v.map(|v| v.value.get())).collect(),
-        })
-    }
+/// The last `days` days of a scale, as they are written.
+fn row(scale: &Scale, series: &Series, days: i64) -> Option<HistorySeries> {
+    let known = &series.known;
+    let from = *known.keys().next_back()? - Span::DAY * days;
+    let recent: BTreeMap<Time, Known> = known.range(from..).map(|(t, k)| (*t, *k)).collect();
+    let updated_at = recent.values().map(|known| known.version).max()?;
+    let (from, step, values) = Grid::of(&recent)?.fill(&recent);
+    let estimated = (0..).zip(&values).filter(|(_, v)| v.is_some_and(|v| v.is_estimated));
+    Some(HistorySeries {
+        scale: scale.clone(),
+        source: series.source.to_string(),
+        confidence: series.confidence,
+        from,
+        step_minutes: u32::try_from(step.millis() / 60_000).ok()?,
+        updated_at,
+        estimated: estimated.map(|(at, _)| at).collect(),
+        values: values.iter().map(|v| v.map(|v| v.value.get())).collect(),
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use carbon_kube_core::intensity::Signal;
     use carbon_kube_providers::Source;
     use proptest::prelude::*;
 
@@ -390,7 +339,7 @@ mod tests {
     }
 
     fn values(history: &History) -> Vec<Option<f64>> {
-        let scale = Scale::of(&reading(0, Vec::new()));
+        let scale = scale_of(&reading(0, Vec::new()));
         let series = history.series(&scale).unwrap();
         series.steps().map(|(_, v)| v.map(GramsPerKwh::get)).collect()
     }
@@ -431,7 +380,7 @@ mod tests {
         let half = Point { span: Span::MINUTE * 30, ..point(3, 60.0, false) };
         history.take(&reading(1, vec![half]));
         assert_eq!(values(&history).len(), 7);
-        let scale = Scale::of(&reading(0, Vec::new()));
+        let scale = scale_of(&reading(0, Vec::new()));
         let known = history.known_at(&scale, hour(5)).unwrap();
         assert_eq!(known, hour(3) + Span::MINUTE * 30 - Span::from_millis(1));
         assert_eq!(history.known_at(&scale, hour(2)), Some(hour(2)));

@@ -1,12 +1,11 @@
 //! `carbon-kube-poller`: live grid data and thresholds for a cluster.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use carbon_kube_poller::config::{Config, LogFormat, OutputName};
+use carbon_kube_poller::config::{Config, Configuration, OutputName};
 use carbon_kube_poller::run;
-use carbon_kube_telemetry::logs;
+use carbon_kube_telemetry::{logs, program};
 use clap::Parser;
 
 /// Polls the carbon intensity of grid zones, tunes thresholds by a Carbon-Kube policy, and writes both
@@ -29,7 +28,7 @@ struct Args {
     #[arg(long)]
     once: bool,
     /// Where the documents go, instead of the configuration's `output`
-    #[arg(long, value_name = "cluster|file:DIR|stdout", value_parser = output)]
+    #[arg(long, value_name = "cluster|file:DIR|stdout", value_parser = str::parse::<OutputName>)]
     output: Option<OutputName>,
     /// Check the configuration, print it with its defaults, and end
     #[arg(long, conflicts_with = "once")]
@@ -39,48 +38,28 @@ struct Args {
     schema: bool,
 }
 
-fn output(text: &str) -> Result<OutputName, String> {
-    match (text, text.strip_prefix("file:")) {
-        ("cluster", _) => Ok(OutputName::Cluster),
-        ("stdout", _) => Ok(OutputName::Stdout),
-        (_, Some(folder)) if !folder.is_empty() => Ok(OutputName::File(folder.into())),
-        _ => Err("expected `cluster`, `stdout` or `file:DIR`".to_owned()),
-    }
-}
-
 fn main() -> ExitCode {
-    match start(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // Nobody is left to tell where even standard error is gone.
-            let _ = writeln!(std::io::stderr(), "error: {error}");
-            ExitCode::from(2)
-        }
-    }
+    program::exit(start(&Args::parse()))
 }
 
 fn start(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
-    let mut out = std::io::stdout();
     if args.schema {
-        let schema = schemars::schema_for!(Config);
-        return Ok(writeln!(out, "{}", serde_json::to_string_pretty(&schema)?)?);
+        return program::print_schema::<Config>();
     }
-    let mut config = args.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)?;
+    let mut config: Config = program::configuration(args.config.as_deref())?;
     if let Some(output) = &args.output {
         config.output = output.clone();
     }
     if args.check {
-        return Ok(write!(out, "{}", serde_saphyr::to_string(&config)?)?);
+        return program::print_configuration(&config);
     }
-    let format = match config.telemetry.log_format {
-        LogFormat::Json => logs::Format::Json,
-        LogFormat::Text => logs::Format::Text,
-    };
     // Every client takes the process's provider of cryptography.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let otlp = config.telemetry.otlp_endpoint.as_deref();
+    let telemetry = &config.telemetry;
+    let (format, filter) = (telemetry.log_format, &telemetry.log_filter);
+    let otlp = telemetry.otlp_endpoint.as_deref();
     // Its drop sends the last spans.
-    let guard = logs::init("carbon-kube-poller", format, &config.telemetry.log_filter, otlp)?;
+    let guard = logs::init(Config::PROGRAM, format, filter, otlp)?;
     // One thread does: it waits for others nearly all the time.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -25,7 +25,7 @@ use crate::bundle::{Bundle, InForce, Offered, Readable};
 use crate::config::Config;
 use crate::document::{self, Expected};
 use crate::exporter;
-use crate::history::{History, Scale};
+use crate::history::{History, label, scale_of};
 use crate::metrics::Metrics;
 use crate::output::{Documents, Left};
 use crate::tune::{Known, Look, Tuning};
@@ -182,7 +182,7 @@ impl Poller {
     /// The observed past on the reading's scale; where there is none, the reading alone: a rule with a
     /// fixed threshold needs no more.
     fn past(&self, reading: &Reading, now: Time) -> Option<Past> {
-        let scale = Scale::of(reading);
+        let scale = scale_of(reading);
         let observed = || {
             let (series, until) =
                 (self.history.series(&scale)?, self.history.known_at(&scale, now)?);
@@ -192,7 +192,7 @@ impl Poller {
             let point = document::current(reading, now)?;
             let value = [Some(point.value.get())];
             let series =
-                IntensitySeries::new(scale.label(), point.start, point.span, value).ok()?;
+                IntensitySeries::new(label(&scale), point.start, point.span, value).ok()?;
             Some(Past { series, until: point.start, is_observed: false })
         };
         observed().or_else(alone)
@@ -210,7 +210,7 @@ impl Poller {
             let past = past.filter(|past| past.is_observed)?;
             document::modelled(self.model.current()?, zone, &past.series, past.until)
         };
-        let comparable = |ahead: &&Reading| Scale::of(ahead) == Scale::of(&answer.present);
+        let comparable = |ahead: &&Reading| scale_of(ahead) == scale_of(&answer.present);
         let published = || document::published(answer.ahead.as_ref().filter(comparable)?, now);
         modelled().or_else(published)
     }

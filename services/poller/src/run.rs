@@ -18,7 +18,7 @@ use carbon_kube_providers::Clock;
 use carbon_kube_providers::transport::TransportError;
 use carbon_kube_telemetry::lease::{self, Candidacy, Standing};
 use carbon_kube_telemetry::logs;
-use carbon_kube_telemetry::{Health, endpoints, shutdown};
+use carbon_kube_telemetry::{Health, api_server, endpoints, shutdown};
 use kube::Client;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
@@ -27,7 +27,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, instrument, warn};
 
 use crate::bundle::{Bundle, FORECAST_FORM, Form, POLICY_FORM};
-use crate::config::{Config, Files, OutputName};
+use crate::config::{Config, Configuration, Files, OutputName};
 use crate::metrics::Metrics;
 use crate::output::cluster::{Cluster, EXPORTED};
 use crate::output::{Documents, Output, OutputError};
@@ -376,23 +376,12 @@ async fn bundle(output: &Output, files: &Files, form: Form) -> Result<Option<Bun
 }
 
 async fn connect(config: &Config) -> Result<(Client, String), RunError> {
-    let mut cluster = kube::Config::infer().await?;
-    if let Some(proxy) = cluster.proxy_url.take() {
-        // It comes from HTTPS_PROXY too, which is meant for the world outside. This client knows no
-        // proxies and would refuse to be built. The rest of its address may have a password.
-        warn!(proxy = proxy.host(), "the API server is asked without this proxy");
-    }
+    let (mut server, namespace) = api_server::infer(config.cluster.namespace.as_deref()).await?;
     // Nothing here is watched, so no answer may take long; whoever asks asks again by its own rules.
-    cluster.read_timeout = Some(API_TIMEOUT);
-    cluster.reset_reader_on_write = true;
-    cluster.default_retry = false;
-    let own = match cluster.default_namespace.as_str() {
-        // What a kubeconfig without a namespace says; nobody keeps our ConfigMaps there.
-        "default" => "carbon-kube".to_owned(),
-        own => own.to_owned(),
-    };
-    let namespace = config.cluster.namespace.clone().unwrap_or(own);
-    Ok((Client::try_from(cluster)?, namespace))
+    server.read_timeout = Some(API_TIMEOUT);
+    server.reset_reader_on_write = true;
+    server.default_retry = false;
+    Ok((Client::try_from(server)?, namespace))
 }
 
 fn lease(config: &Config, namespace: &str) -> lease::Settings {

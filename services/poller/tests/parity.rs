@@ -24,7 +24,7 @@ use carbon_kube_policies::network;
 use carbon_kube_policies::observation::ObservationSpec;
 use carbon_kube_policies::{Deployed, Observation};
 use carbon_kube_poller::bundle::{Bundle, FORECAST_FORM, POLICY_FORM};
-use carbon_kube_poller::config::Config;
+use carbon_kube_poller::config::{Config, Configuration};
 use carbon_kube_poller::metrics::Metrics;
 use carbon_kube_poller::output::{Documents, Left};
 use carbon_kube_poller::poller::{Answer, Poller};

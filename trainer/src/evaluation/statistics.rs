@@ -75,9 +75,16 @@ impl Cells {
         strata.iter().all(is_whole).then_some(Self(strata))
     }
 
-    /// The number of these cells, and its interval.
+    /// The number of these cells, and its 95 % interval.
     #[must_use]
     pub fn estimate(&self, aggregate: Aggregate) -> Interval {
+        self.interval(aggregate, 0.05)
+    }
+
+    /// The number of these cells, and the interval that leaves the part `outside` of the resamples out, half of it
+    /// on each side: for several comparisons that have to hold together, 0.05 over their number.
+    #[must_use]
+    pub fn interval(&self, aggregate: Aggregate, outside: f64) -> Interval {
         let value = self.aggregated(aggregate);
         let runs = self.0[0].len();
         if runs == 1 && self.0.iter().all(|stratum| stratum[0].len() == 1) {
@@ -87,8 +94,12 @@ impl Cells {
         let mut resamples: Vec<f64> =
             (0..RESAMPLES).map(|_| self.resampled(&mut rng).aggregated(aggregate)).collect();
         resamples.sort_by(f64::total_cmp);
-        let at = |share: f64| resamples[(RESAMPLES as f64 * share).ceil() as usize - 1];
-        Interval { value, low: Some(at(0.025)), high: Some(at(0.975)) }
+        let at = |share: f64| {
+            let rank = (RESAMPLES as f64 * share).ceil() as usize;
+            resamples[rank.clamp(1, RESAMPLES) - 1]
+        };
+        let side = outside / 2.0;
+        Interval { value, low: Some(at(side)), high: Some(at(1.0 - side)) }
     }
 
     /// `self` less `other`, week by week; of `other`, the mean over its runs. `None` where strata or

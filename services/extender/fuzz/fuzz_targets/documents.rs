@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use carbon_kube_core::documents::{IntensityDocument, ThresholdDocument};
 use carbon_kube_extender::answer::{Context, filter, prioritize};
-use carbon_kube_extender::config::Config;
+use carbon_kube_extender::config::{Config, Configuration};
 use carbon_kube_extender::documents::PolicyMap;
 use carbon_kube_policies::file::Loaded;
 use libfuzzer_sys::fuzz_target;

@@ -1,6 +1,6 @@
-//! The three ConfigMaps, each under a watch of its own: RBAC can then name them.
+//! The four ConfigMaps, each under a watch of its own: RBAC can then name them.
 
-use carbon_kube_core::cluster::{INTENSITY, POLICY, THRESHOLD};
+use carbon_kube_core::cluster::{INTENSITY, POLICY, STATUS, THRESHOLD};
 use carbon_kube_policies::file::ACTOR;
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -17,9 +17,10 @@ pub(super) enum Map {
     Intensity,
     Threshold,
     Policy,
+    Status,
 }
 
-pub(super) const ALL: [Map; 3] = [Map::Intensity, Map::Threshold, Map::Policy];
+pub(super) const ALL: [Map; 4] = [Map::Intensity, Map::Threshold, Map::Policy, Map::Status];
 
 impl Map {
     fn name(self) -> &'static str {
@@ -27,6 +28,7 @@ impl Map {
             Self::Intensity => INTENSITY.0,
             Self::Threshold => THRESHOLD.0,
             Self::Policy => POLICY.0,
+            Self::Status => STATUS.0,
         }
     }
 }
@@ -69,6 +71,7 @@ fn take(map: Map, documents: &Documents, object: Option<&ConfigMap>) -> Option<P
     match map {
         Map::Intensity => documents.intensity(text(INTENSITY.1)),
         Map::Threshold => documents.threshold(text(THRESHOLD.1)),
+        Map::Status => documents.status(text(STATUS.1)),
         Map::Policy => {
             let (data, annotations) = (
                 data.cloned().unwrap_or_default(),

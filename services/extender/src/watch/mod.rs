@@ -1,4 +1,4 @@
-//! The state from the API server: watches of nodes, namespaces and three ConfigMaps.
+//! The state from the API server: watches of nodes, namespaces and four ConfigMaps.
 //!
 //! Only what a decision needs is kept of an object: five thousand nodes are a few hundred
 //! kilobytes. A watch that breaks is taken up again with back-off; meanwhile the last state stays

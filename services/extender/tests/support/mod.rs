@@ -12,7 +12,7 @@ use axum::http::{Request, StatusCode};
 use carbon_kube_core::cluster::Mode;
 use carbon_kube_core::documents::{ThresholdDocument, ZoneThreshold};
 use carbon_kube_core::{GramsPerKwh, Time};
-use carbon_kube_extender::config::Config;
+use carbon_kube_extender::config::{Config, Configuration};
 use carbon_kube_extender::documents::PolicyMap;
 use carbon_kube_extender::nodes::NodeFacts;
 use carbon_kube_extender::run::Service;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use carbon_kube_core::Time;
 use carbon_kube_core::cluster::Mode;
-use carbon_kube_extender::config::Config;
+use carbon_kube_extender::config::{Config, Configuration};
 use carbon_kube_extender::documents::PolicyMap;
 use carbon_kube_extender::nodes::NodeFacts;
 use carbon_kube_extender::run::Service;
