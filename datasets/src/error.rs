@@ -49,6 +49,22 @@ pub enum ReadError {
         /// The name of the format.
         format: &'static str,
     },
+    /// Asked for the rows of one workload, where rows are of none.
+    #[error("{path}: the rows of a `{format}` trace are of no workload by name")]
+    WithoutWorkloads {
+        /// The file.
+        path: String,
+        /// The name of the format.
+        format: &'static str,
+    },
+    /// No row is of the workload that was asked for.
+    #[error("{path}: no row has the workload `{}`", shorten(workload))]
+    NoWorkload {
+        /// The file.
+        path: String,
+        /// The name that was asked for.
+        workload: String,
+    },
     /// The gzip stream is damaged.
     #[error("{path}: the gzip data is damaged: {reason}")]
     Damaged {
@@ -382,6 +398,11 @@ impl ReadError {
                 return Some(format!("name the format; there are {formats}"));
             }
             Self::Undated { .. } => "lay it on the window's start instead: `shift: window`",
+            Self::WithoutWorkloads { .. } => {
+                "leave `workload` out: a workload is the whole file then, or what `datasets import` \
+                 made of a cluster"
+            }
+            Self::NoWorkload { .. } => "the last column of the file has the names",
             Self::TooLarge { .. } | Self::TooManyRows { .. } => {
                 "cut the file to the period that is simulated"
             }

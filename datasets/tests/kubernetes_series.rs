@@ -181,6 +181,24 @@ fn several_answers_and_instant_ones_are_one_cluster() {
 }
 
 #[test]
+fn a_pod_that_both_prometheus_and_the_api_server_tell_of_is_one_pod() {
+    let dump = json!({
+        "kind": "Pod",
+        "metadata": { "name": "nightly-28391-x", "namespace": "batch", "uid": "u1", "resourceVersion": "7",
+            "creationTimestamp": "2026-06-01T08:00:00Z",
+            "ownerReferences": [{ "kind": "Job", "name": "nightly-28391000" }] },
+        "spec": { "priority": 7, "containers": [] },
+        "status": { "phase": "Running", "startTime": "2026-06-01T09:00:00Z" },
+    });
+    let series = answer(&[node(), nightly()].concat());
+    // The dump was made while it ran; Prometheus knows when it ended.
+    let cluster = kubernetes::parse("both", format!("{dump}{series}").as_bytes()).unwrap();
+    assert_eq!(cluster.account.skipped["older copies of an object"], 1);
+    let runs: Vec<_> = cluster.jobs.values().flatten().map(|run| run.duration).collect();
+    assert_eq!(runs, [Span::HOUR * 2]);
+}
+
+#[test]
 fn what_is_no_answer_of_prometheus_is_passed_over_or_an_error() {
     let other = answer(&[series("up", json!({}), NOON, 1.0)]);
     assert!(kubernetes::parse("answer", other.as_bytes()).is_err(), "nothing of a cluster");

@@ -299,6 +299,41 @@ fn a_stored_trace_reads_back_as_the_same_pods() {
     }
 }
 
+/// Whose pods they are is in the last column, and one of them can be asked for.
+#[test]
+fn of_a_cluster_s_trace_one_workload_can_be_read() {
+    let pod = |hour: i64| Arrival {
+        at: Time::from_millis(hour * 3_600_000),
+        duration: Span::MINUTE,
+        cpu: MilliCpu(500),
+        ..Arrival::default()
+    };
+    let source = ["source: 3 objects of a, b".to_owned()];
+    let mut text = Vec::new();
+    let mut writer = stored::WorkloadsWriter::new(&mut text, &source).unwrap();
+    for (hour, workload) in [(8, "train"), (9, "nightly"), (10, "train")] {
+        writer.pod(&pod(hour), workload).unwrap();
+    }
+    assert_eq!(read(&text, Settings::everything()).unwrap().0, [pod(8), pod(9), pod(10)]);
+    let only =
+        |workload: &str| Settings { workload: Some(workload.to_owned()), ..Settings::everything() };
+    let (pods, account) = read(&text, only("train")).unwrap();
+    assert_eq!((pods, account.rows), (vec![pod(8), pod(10)], 2));
+    // All of them are laid on a window together: it begins with the first pod of the trace.
+    let start: Time = "2020-06-01".parse().unwrap();
+    let window = Settings { start, shift: Some(Shift::Window), ..only("nightly") };
+    assert_eq!(read(&text, window).unwrap().0[0].at, start + Span::HOUR);
+    for (text, workload, message) in [
+        (&text[..], "nobody", "trace: no row has the workload `nobody`"),
+        (STORED.as_bytes(), "train", "trace: line 1: no column `workload`; there are "),
+        (GAIA.as_bytes(), "train", "trace: the rows of a `gaia` trace are of no workload by name"),
+    ] {
+        let error = read(text, only(workload)).unwrap_err();
+        assert!(error.to_string().starts_with(message), "{error}");
+        assert!(error.hint().is_some(), "{message}");
+    }
+}
+
 /// Found by fuzzing: three billion cores have more memory, at 4 GiB each, than our own table takes.
 #[test]
 fn an_absurd_pod_reads_back_as_well() {

@@ -14,7 +14,7 @@ use std::fmt;
 use carbon_kube_core::MilliCpu;
 use carbon_kube_core::Time;
 use carbon_kube_core::cluster::PREFIX;
-use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::de::{IgnoredAny, MapAccess, Unexpected, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -224,7 +224,7 @@ pub struct Victims<'a> {
     #[serde(borrow, default, deserialize_with = "or_default")]
     pub pods: Vec<Victim<'a>>,
     /// How many disruption budgets that would break.
-    #[serde(default, rename = "NumPDBViolations")]
+    #[serde(default, rename = "NumPDBViolations", deserialize_with = "whole")]
     pub pdb_violations: i64,
 }
 
@@ -252,7 +252,7 @@ pub struct MetaVictims<'a> {
     #[serde(borrow, default, deserialize_with = "or_default")]
     pub pods: Vec<MetaPod<'a>>,
     /// How many disruption budgets that would break.
-    #[serde(default, rename = "NumPDBViolations")]
+    #[serde(default, rename = "NumPDBViolations", deserialize_with = "whole")]
     pub pdb_violations: i64,
 }
 
@@ -393,6 +393,38 @@ where
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
+/// A whole number, also one that is written with a point: to JSON Schema, and so to whoever goes by
+/// `/openapi.json`, 2.0 is an integer.
+fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    struct Whole;
+
+    impl Visitor<'_> for Whole {
+        type Value = i64;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a whole number")
+        }
+
+        fn visit_i64<E>(self, value: i64) -> Result<i64, E> {
+            Ok(value)
+        }
+
+        fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<i64, E> {
+            i64::try_from(value).map_err(|_| E::invalid_value(Unexpected::Unsigned(value), &self))
+        }
+
+        fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<i64, E> {
+            // The first number beyond: 2^63.
+            if value.fract() == 0.0 && value.abs() < 9_223_372_036_854_775_808.0 {
+                return Ok(value as i64);
+            }
+            Err(E::invalid_value(Unexpected::Float(value), &self))
+        }
+    }
+
+    deserializer.deserialize_i64(Whole)
+}
+
 /// A pod without an age is not worth an error: it does not wait.
 fn lenient_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Time>, D::Error> {
     let text: Option<Text<'de>> = Option::deserialize(deserializer)?;
@@ -429,6 +461,25 @@ mod tests {
         let names: Vec<&str> = args.node_names.as_ref().unwrap().iter().map(Text::as_str).collect();
         assert_eq!(names, ["node-0001", "node-0"]);
         assert!(args.nodes.is_none());
+    }
+
+    /// Found by schemathesis: what `/openapi.json` calls an integer may have a point.
+    #[test]
+    fn a_whole_number_may_be_written_with_a_point() {
+        let read = |number: &str| {
+            let text = format!(r#"{{"Pods": null, "NumPDBViolations": {number}}}"#);
+            serde_json::from_str(&text).map(|victims: MetaVictims<'_>| victims.pdb_violations).ok()
+        };
+        for (number, value) in [
+            ("2", Some(2)),
+            ("-1", Some(-1)),
+            ("180799426.0", Some(180_799_426)),
+            ("1.5", None),
+            ("1e19", None),
+            ("18446744073709551615", None),
+        ] {
+            assert_eq!(read(number), value, "{number}");
+        }
     }
 
     #[test]

@@ -35,6 +35,27 @@ impl Account {
         *self.skipped.entry(reason).or_default() += 1;
     }
 
+    /// Counts rows that are passed over.
+    pub(crate) fn skip_all(&mut self, reason: &'static str, rows: u64) {
+        if rows > 0 {
+            *self.skipped.entry(reason).or_default() += rows;
+        }
+    }
+
+    /// Adds what became of other rows.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.rows += other.rows;
+        for (reason, rows) in other.skipped {
+            self.skip_all(reason, rows);
+        }
+        for assumption in other.assumptions {
+            match self.assumptions.iter_mut().find(|known| known.name == assumption.name) {
+                Some(known) => known.rows += assumption.rows,
+                None => self.assumptions.push(assumption),
+            }
+        }
+    }
+
     /// Notes that the row in hand needs an assumption; the text is made when the name is new.
     pub(crate) fn assume(&mut self, name: &'static str, text: impl FnOnce() -> String) {
         let known = self.assumptions.iter().any(|assumption| assumption.name == name);

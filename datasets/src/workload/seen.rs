@@ -11,15 +11,19 @@ pub(super) struct Seen(HashSet<u64, Hashed>);
 impl Seen {
     /// Whether the name is new.
     pub(super) fn is_new(&mut self, name: impl Hash) -> bool {
-        // Of fixed keys: the same on every machine.
-        let mut hasher = DefaultHasher::new();
-        name.hash(&mut hasher);
-        self.0.insert(hasher.finish())
+        self.0.insert(hash(name))
     }
 }
 
+/// The hash of a name, of fixed keys: the same on every machine.
+pub(super) fn hash(name: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    hasher.finish()
+}
+
 /// What is kept is a hash already.
-type Hashed = std::hash::BuildHasherDefault<Identity>;
+pub(super) type Hashed = std::hash::BuildHasherDefault<Identity>;
 
 #[derive(Default)]
 pub(super) struct Identity(u64);

@@ -10,6 +10,9 @@
 //!
 //! Without dates the first column is `arrival_ms`, since the trace's beginning. An empty field is
 //! what the source did not say. Reading it back gives the same pods.
+//!
+//! The pods of a cluster have a column `workload` more, at the end: whose pods they are. A scenario gives
+//! each workload rules of its own, and names the rows that are its pods.
 
 use std::io::{self, Write};
 
@@ -38,6 +41,9 @@ const COLUMNS: [&str; 7] = [
     "interruptible",
 ];
 
+/// The last column, where pods are of several workloads.
+const WORKLOAD: &str = "workload";
+
 /// Whether a text begins like this format.
 pub(super) fn is_like(first: &str) -> bool {
     first == MARK
@@ -48,6 +54,42 @@ pub struct Writer<W> {
     output: W,
 }
 
+/// Writes pods of several workloads.
+pub struct WorkloadsWriter<W>(Writer<W>);
+
+impl<W: Write> WorkloadsWriter<W> {
+    /// Writes the head; the pods have dates, and `provenance` is a line each.
+    ///
+    /// # Errors
+    ///
+    /// What the output says.
+    pub fn new(mut output: W, provenance: &[String]) -> io::Result<Self> {
+        head(&mut output, provenance)?;
+        writeln!(output, "{DATED},{},{WORKLOAD}", COLUMNS.join(","))?;
+        Ok(Self(Writer { output }))
+    }
+
+    /// Writes a pod; `workload` has neither commas nor quotes nor line ends.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`].
+    pub fn pod(&mut self, pod: &Arrival, workload: &str) -> io::Result<()> {
+        self.0.fields(pod)?;
+        writeln!(self.0.output, ",{workload}")
+    }
+}
+
+fn head(output: &mut impl Write, provenance: &[String]) -> io::Result<()> {
+    writeln!(output, "{MARK}")?;
+    for line in provenance {
+        // A file's name may have a line end.
+        let line: String = line.chars().filter(|c| !c.is_control()).collect();
+        writeln!(output, "# {line}")?;
+    }
+    Ok(())
+}
+
 impl<W: Write> Writer<W> {
     /// Writes the head; `provenance` is a line each.
     ///
@@ -55,12 +97,7 @@ impl<W: Write> Writer<W> {
     ///
     /// What the output says.
     pub fn new(mut output: W, is_dated: bool, provenance: &[String]) -> io::Result<Self> {
-        writeln!(output, "{MARK}")?;
-        for line in provenance {
-            // A file's name may have a line end.
-            let line: String = line.chars().filter(|c| !c.is_control()).collect();
-            writeln!(output, "# {line}")?;
-        }
+        head(&mut output, provenance)?;
         let arrival = if is_dated { DATED } else { UNDATED };
         writeln!(output, "{arrival},{}", COLUMNS.join(","))?;
         Ok(Self { output })
@@ -72,6 +109,11 @@ impl<W: Write> Writer<W> {
     ///
     /// As [`Self::new`].
     pub fn pod(&mut self, pod: &Arrival) -> io::Result<()> {
+        self.fields(pod)?;
+        self.output.write_all(b"\n")
+    }
+
+    fn fields(&mut self, pod: &Arrival) -> io::Result<()> {
         let Arrival { at, duration, cpu, memory, gpu, .. } = pod;
         write!(
             self.output,
@@ -93,7 +135,7 @@ impl<W: Write> Writer<W> {
         if let Some(interruptible) = pod.interruptible {
             write!(self.output, "{interruptible}")?;
         }
-        self.output.write_all(b"\n")
+        Ok(())
     }
 
     /// The output, when the last pod was written.
@@ -108,16 +150,23 @@ pub(super) struct Pods<'a> {
     is_dated: bool,
     arrival: Column,
     columns: [Column; 7],
+    /// The column of workloads, and whose pods are asked for.
+    only: Option<(Column, String)>,
 }
 
 impl<'a> Pods<'a> {
-    pub(super) fn new(text: Text<'a>) -> Result<Self, ReadError> {
+    /// All pods, or those of one workload.
+    pub(super) fn new(text: Text<'a>, workload: Option<&str>) -> Result<Self, ReadError> {
         let table = Table::of(text)?;
         let dated = table.column(DATED).ok();
         let is_dated = dated.is_some();
         let arrival = dated.map_or_else(|| table.column(UNDATED), Ok)?;
         let columns = table.columns(COLUMNS)?;
-        Ok(Self { table, is_dated, arrival, columns })
+        let only = match workload {
+            Some(name) => Some((table.column(WORKLOAD)?, name.to_owned())),
+            None => None,
+        };
+        Ok(Self { table, is_dated, arrival, columns, only })
     }
 }
 
@@ -126,6 +175,10 @@ impl Tasks for Pods<'_> {
         let Some(row) = self.table.next()? else {
             return Ok(None);
         };
+        let at = Time::from_millis(amounts::required_span(&row, &self.arrival, 1.0)?.millis());
+        if self.only.as_ref().is_some_and(|(column, name)| row.text(column) != name) {
+            return Ok(Some(Task { pod: Arrival { at, ..Arrival::default() }, count: 0 }));
+        }
         account.rows += 1;
         let [duration, cpu, memory, gpu, delay, priority, interruptible] = &self.columns;
         let length = amounts::required_span(&row, duration, 1.0)?;
@@ -133,7 +186,7 @@ impl Tasks for Pods<'_> {
             return Err(row.wrong(duration, "leaves the pod no time to run"));
         }
         let pod = Arrival {
-            at: Time::from_millis(amounts::required_span(&row, &self.arrival, 1.0)?.millis()),
+            at,
             duration: length,
             cpu: MilliCpu(whole(&row, cpu)?),
             memory: Bytes(whole(&row, memory)?),

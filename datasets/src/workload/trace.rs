@@ -141,6 +141,8 @@ pub struct Settings {
     pub format: Option<Format>,
     /// For [`Format::Columns`], and for what is like no other format; `None` refuses such a file.
     pub columns: Option<WorkloadColumns>,
+    /// For [`Format::Stored`]: the rows of one workload only. `None`: all rows.
+    pub workload: Option<String>,
     /// First instant of the window; earlier pods are left out.
     pub start: Time,
     /// End of the window; pods at it or later are left out.
@@ -169,6 +171,7 @@ impl Settings {
         Self {
             format: None,
             columns: None,
+            workload: None,
             start,
             end,
             from: Span::ZERO,
@@ -189,7 +192,8 @@ impl Settings {
 }
 
 /// What a row, or several, become: `count` pods that are the same. Times are the trace's own: from
-/// the epoch, or from its beginning where it has no dates.
+/// the epoch, or from its beginning where it has no dates. A row of another workload than the one that
+/// is asked for has a time, as the trace may begin with it, and no pods.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Task {
     pub(super) pod: Arrival,
@@ -287,6 +291,9 @@ impl<'a> Trace<'a> {
         let Some(format) = format else {
             return Err(ReadError::Unrecognised { path, formats: Format::names() });
         };
+        if settings.workload.is_some() && format != Format::Stored {
+            return Err(ReadError::WithoutWorkloads { path, format: format.name() });
+        }
         let filling = settings.filling.clone();
         let tasks: Box<dyn Tasks + 'a> = match format {
             Format::Swf => Box::new(swf::Jobs::new(text, filling)?),
@@ -297,7 +304,7 @@ impl<'a> Trace<'a> {
             Format::Gaia => Box::new(gaia::Jobs::new(text, filling)?),
             Format::Surf => Box::new(surf::Tasks::new(text)?),
             Format::Gwf => Box::new(gwf::Jobs::new(text, filling)?),
-            Format::Stored => Box::new(stored::Pods::new(text)?),
+            Format::Stored => Box::new(stored::Pods::new(text, settings.workload.as_deref())?),
             Format::Columns => {
                 let columns = settings.columns.clone().unwrap_or_default();
                 Box::new(columns::Rows::new(text, columns)?)
@@ -373,6 +380,10 @@ impl<'a> Trace<'a> {
             let Some(task) = self.tasks.next(&mut self.account)? else {
                 break;
             };
+            self.cut.get_or_insert_with(|| task.pod.at.saturating_add(self.settings.from));
+            if task.count == 0 {
+                continue;
+            }
             let Some(at) = self.laid(task.pod.at) else {
                 continue;
             };
@@ -388,6 +399,10 @@ impl<'a> Trace<'a> {
             return Ok(true);
         }
         if self.account.rows == 0 {
+            if let Some(workload) = &self.settings.workload {
+                let (path, workload) = (self.path.clone(), workload.clone());
+                return Err(ReadError::NoWorkload { path, workload });
+            }
             return Err(ReadError::Empty { path: self.path.clone() });
         }
         Ok(false)

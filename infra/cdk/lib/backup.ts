@@ -1,6 +1,6 @@
 // A bucket that keeps every version of configuration and policies, and the right to add to it.
 
-import { type CfnElement, Duration, Stack, type StackProps } from 'aws-cdk-lib';
+import { type CfnElement, Duration, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib';
 import type * as eks from 'aws-cdk-lib/aws-eks-v2';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as kms from 'aws-cdk-lib/aws-kms';
@@ -25,6 +25,8 @@ export class BackupStack extends Stack {
       enforceSSL: true,
       minimumTLSVersion: 1.2,
       removalPolicy: settings.removal,
+      // CloudFormation removes no bucket that holds anything, so what goes with its stack is emptied first.
+      autoDeleteObjects: settings.removal === RemovalPolicy.DESTROY,
     };
     const access = new s3.Bucket(this, 'AccessLog', {
       ...shared,

@@ -43,6 +43,7 @@ const identity = template(production, 'primary-Identity');
 const backup = template(production, 'primary-Backup');
 const monitoring = template(production, 'primary-Monitoring');
 const release = template(production, 'primary-Release');
+const development = app({}, 'development');
 
 /** The statements that a role of ours is given, in one list. */
 function statements(of: Template): { Action: string | string[]; Resource: unknown }[] {
@@ -243,7 +244,25 @@ describe('the backup', () => {
   it('outlives its stack in production, and not in development', () => {
     const policies = (of: Template) => Object.values(of.findResources('AWS::S3::Bucket')).map((b) => b.DeletionPolicy);
     assert.deepEqual(policies(backup), ['Retain', 'Retain']);
-    assert.deepEqual(policies(template(app({}, 'development'), 'primary-Backup')), ['Delete', 'Delete']);
+    assert.deepEqual(policies(template(development, 'primary-Backup')), ['Delete', 'Delete']);
+  });
+
+  it('is emptied before it goes with its stack, and in production nothing can empty it', () => {
+    const emptied = (of: Template) =>
+      Object.values(of.findResources('Custom::S3AutoDeleteObjects')).map(({ Properties }) => Properties.BucketName.Ref);
+    const temporary = template(development, 'primary-Backup');
+    assert.deepEqual(emptied(temporary).sort(), Object.keys(temporary.findResources('AWS::S3::Bucket')).sort());
+    assert.deepEqual(emptied(backup), []);
+    assert.deepEqual(backup.findResources('AWS::Lambda::Function'), {});
+    // Only the function of the stack itself may delete.
+    const [handler] = Object.keys(temporary.findResources('AWS::IAM::Role')).filter((id) => id.includes('AutoDelete'));
+    const deleting = Object.values(temporary.findResources('AWS::S3::BucketPolicy'))
+      .flatMap(({ Properties }) => Properties.PolicyDocument.Statement)
+      .filter(({ Action, Effect }) => Effect === 'Allow' && JSON.stringify(Action).includes('s3:DeleteObject'));
+    assert.deepEqual(
+      deleting.map(({ Principal }) => Principal.AWS['Fn::GetAtt'][0]),
+      [handler, handler],
+    );
   });
 
   it('is made by a pod without rights in the cluster, which mounts what it copies', () => {
@@ -328,10 +347,17 @@ describe('settings that make no sense', () => {
 });
 
 describe('the templates', () => {
-  for (const part of ['Network', 'Cluster', 'Identity', 'Backup', 'Monitoring', 'Release']) {
-    it(`are those that were reviewed: ${part}`, () => {
-      const file = path.join(SNAPSHOTS, `${part.toLowerCase()}.json`);
-      const current = `${JSON.stringify(settled(template(production, `primary-${part}`).toJSON()), null, 1)}\n`;
+  const reviewed: [string, App, string][] = [
+    ...['Network', 'Cluster', 'Identity', 'Backup', 'Monitoring', 'Release'].map(
+      (part): [string, App, string] => [part, production, part.toLowerCase()],
+    ),
+    // What a stack that may be deleted has, and production has not.
+    ['Backup', development, 'backup-development'],
+  ];
+  for (const [part, of, name] of reviewed) {
+    it(`are those that were reviewed: ${name}`, () => {
+      const file = path.join(SNAPSHOTS, `${name}.json`);
+      const current = `${JSON.stringify(settled(template(of, `primary-${part}`).toJSON()), null, 1)}\n`;
       if (process.env.UPDATE_GOLDEN) {
         mkdirSync(SNAPSHOTS, { recursive: true });
         writeFileSync(file, current);

@@ -21,10 +21,12 @@
 //! they belong to; those of a ReplicaSet, under the name of its Deployment. Pods of DaemonSets and
 //! static pods come with their node, and are passed over.
 //!
+//! The same object may be in several dumps: the newest copy of it counts, and the older ones are told.
 //! One object is in memory at a time, beside what is kept of those before. Answers of Prometheus with the
 //! series of kube-state-metrics are objects, too: `series` makes them. `anonymous` takes the names away.
 
 mod anonymous;
+mod newest;
 mod nodes;
 mod objects;
 mod pods;
@@ -41,9 +43,9 @@ use carbon_kube_core::{MilliCpu, Span, Time};
 use serde::de::{DeserializeOwned, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use self::newest::{Kept, Newest, Reading};
 use self::objects::Object;
 use super::account::Account;
-use super::seen::Seen;
 use crate::error::{ReadError, shorten};
 use crate::table::{LastLine, Text};
 
@@ -173,9 +175,7 @@ pub fn parse(name: &str, input: impl Read) -> Result<Cluster, ReadError> {
 #[derive(Default)]
 struct Reader {
     path: String,
-    names: Seen,
-    nodes: nodes::Nodes,
-    pods: pods::Pods,
+    objects: Newest,
     series: series::Told,
     account: Account,
     /// Set where reading stopped: serde's own error says less.
@@ -222,21 +222,22 @@ impl Reader {
         if metadata.name.is_empty() {
             return Err(fault(Fault::new("metadata.name", "is missing")));
         }
-        if !self.names.is_new((kind, &metadata.namespace, &metadata.name)) {
-            return Err(fault(Fault::new("metadata.name", "is there twice")));
-        }
-        let account = &mut self.account;
-        match kind.as_str() {
-            "Node" => self.nodes.node(object, account),
-            "Pod" => self.pods.pod(object, account),
-            "Job" => self.pods.job(object, account),
-            "Deployment" | "StatefulSet" => self.pods.service(object, account),
+        let mut account = Account::default();
+        let kept = match kind.as_str() {
+            "Node" => nodes::node(object, &mut account).map(|node| node.map(Kept::Node)),
+            "Pod" => pods::pod(object, &mut account).map(|part| part.map(Kept::Workload)),
+            "Job" => pods::job(object, &mut account).map(|part| part.map(Kept::Workload)),
+            "Deployment" | "StatefulSet" => {
+                pods::service(object, &mut account).map(|part| Some(Kept::Workload(part)))
+            }
             _ => {
                 account.skip("objects of other kinds");
-                Ok(())
+                Ok(None)
             }
-        }
-        .map_err(fault)
+        };
+        let kept = kept.map_err(fault)?.unwrap_or(Kept::Nothing);
+        self.objects.add(kind, metadata, Reading::new(metadata, kept, account));
+        Ok(())
     }
 
     fn finish(mut self) -> Result<Cluster, ReadError> {
@@ -246,7 +247,16 @@ impl Reader {
                 serde_json::from_str(&told.to_string()).map_err(|error| self.syntax(error))?;
             self.object(&object)?;
         }
-        let Self { path, nodes, pods, mut account, .. } = self;
+        let Self { path, objects, mut account, .. } = self;
+        let (mut nodes, mut pods) = (nodes::Nodes::default(), pods::Pods::default());
+        for copy in objects.into_copies(&mut account) {
+            account.add(copy.account);
+            match copy.kept {
+                Kept::Node(node) => nodes.add(node),
+                Kept::Workload(part) => pods.add(part),
+                Kept::Nothing => {}
+            }
+        }
         let asked = pods.labels();
         let (jobs, services) = pods.groups(&mut account);
         let nodes = nodes.groups(&asked);

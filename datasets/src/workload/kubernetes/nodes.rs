@@ -19,33 +19,37 @@ const FIELDS: [&str; 4] = [GRID_ZONE_LABEL, INSTANCE_TYPE_LABEL, REGION_LABEL, T
 #[derive(Default)]
 pub(super) struct Nodes(Vec<NodeShape>);
 
+/// A node with all of its labels; `None` for one that takes no pods.
+pub(super) fn node(object: &Object, account: &mut Account) -> Result<Option<NodeShape>, Fault> {
+    let spec: NodeSpec = part(object.spec.as_deref(), "spec")?;
+    let status: NodeStatus = part(object.status.as_deref(), "status")?;
+    if spec.unschedulable {
+        account.skip("cordoned nodes");
+        return Ok(None);
+    }
+    let amounts =
+        if status.allocatable.is_empty() { &status.capacity } else { &status.allocatable };
+    let (allocatable, max_pods) = requests::of_node(amounts)?;
+    if allocatable.cpu_milli == 0 {
+        return Err(Fault::new("status.allocatable", "has no CPU"));
+    }
+    let labels = &object.metadata.labels;
+    let label = |key: &str| labels.get(key).cloned();
+    Ok(Some(NodeShape {
+        grid_zone: label(GRID_ZONE_LABEL),
+        region: label(REGION_LABEL),
+        topology_zone: label(TOPOLOGY_ZONE_LABEL),
+        instance_type: label(INSTANCE_TYPE_LABEL),
+        allocatable,
+        max_pods,
+        taints: spec.taints.into_iter().filter(is_lasting).map(parts).collect(),
+        labels: labels.clone(),
+    }))
+}
+
 impl Nodes {
-    pub(super) fn node(&mut self, object: &Object, account: &mut Account) -> Result<(), Fault> {
-        let spec: NodeSpec = part(object.spec.as_deref(), "spec")?;
-        let status: NodeStatus = part(object.status.as_deref(), "status")?;
-        if spec.unschedulable {
-            account.skip("cordoned nodes");
-            return Ok(());
-        }
-        let amounts =
-            if status.allocatable.is_empty() { &status.capacity } else { &status.allocatable };
-        let (allocatable, max_pods) = requests::of_node(amounts)?;
-        if allocatable.cpu_milli == 0 {
-            return Err(Fault::new("status.allocatable", "has no CPU"));
-        }
-        let labels = &object.metadata.labels;
-        let label = |key: &str| labels.get(key).cloned();
-        self.0.push(NodeShape {
-            grid_zone: label(GRID_ZONE_LABEL),
-            region: label(REGION_LABEL),
-            topology_zone: label(TOPOLOGY_ZONE_LABEL),
-            instance_type: label(INSTANCE_TYPE_LABEL),
-            allocatable,
-            max_pods,
-            taints: spec.taints.into_iter().filter(is_lasting).map(parts).collect(),
-            labels: labels.clone(),
-        });
-        Ok(())
+    pub(super) fn add(&mut self, node: NodeShape) {
+        self.0.push(node);
     }
 
     /// The groups; `asked` are the labels that pods ask for.

@@ -22,6 +22,10 @@ pub(super) struct Object {
 pub(super) struct Metadata {
     pub(super) name: String,
     pub(super) namespace: String,
+    #[serde(deserialize_with = "or_default")]
+    pub(super) uid: String,
+    #[serde(deserialize_with = "or_default")]
+    pub(super) resource_version: String,
     pub(super) creation_timestamp: Option<String>,
     #[serde(deserialize_with = "or_default")]
     pub(super) labels: BTreeMap<String, String>,

@@ -8,6 +8,31 @@ use super::objects::{JobStatus, Metadata, Object, Owner, PodSpec, PodStatus, Wor
 use super::{Fault, Group, Requests, Rules, Run, Service, instant, part, requests};
 use crate::workload::account::Account;
 
+/// What an object says of the workloads.
+pub(super) enum Part {
+    /// A pod, and the Job that owns it by namespace and name, whatever is kept of the pod.
+    Pod { job: Option<(String, String)>, is_ended: bool, kept: Kept },
+    /// A Job that ended: namespace, name, what it ran, and how many pods did.
+    Job((String, String), Group, Run, u32),
+    /// A Deployment or StatefulSet by namespace and name.
+    Service((String, String), Group, Service),
+}
+
+/// What a pod is kept as.
+pub(super) enum Kept {
+    Run(Group, Run),
+    /// A pod that runs, by what it requests.
+    Replica(Group, Requests),
+    Nothing,
+}
+
+impl Part {
+    /// Whether nothing will happen to the object any more.
+    pub(super) fn is_ended(&self) -> bool {
+        matches!(self, Self::Job(..) | Self::Pod { is_ended: true, .. })
+    }
+}
+
 /// What is kept of pods and their owners.
 #[derive(Default)]
 pub(super) struct Pods {
@@ -18,114 +43,131 @@ pub(super) struct Pods {
     services: BTreeMap<(String, String), (Group, Service)>,
     /// Jobs whose pods are in the file.
     with_pods: BTreeSet<(String, String)>,
-    /// Jobs that ended: namespace, name, and what they ran.
-    jobs: Vec<(String, String, Group, Run, u32)>,
+    /// Jobs that ended: namespace and name, and what they ran.
+    jobs: Vec<((String, String), Group, Run, u32)>,
 }
 
 /// Jobs and services of a cluster.
 pub(super) type Groups = (BTreeMap<Group, Vec<Run>>, BTreeMap<Group, Vec<Service>>);
 
+/// A pod; `None` for one that comes with its node.
+pub(super) fn pod(object: &Object, account: &mut Account) -> Result<Option<Part>, Fault> {
+    let metadata = &object.metadata;
+    let owner = metadata.owner_references.iter().find(|owner| owner.controller);
+    let owner = owner.or(metadata.owner_references.first());
+    if owner.is_some_and(|owner| ["DaemonSet", "Node"].contains(&owner.kind.as_str())) {
+        account.skip("pods of DaemonSets and static pods");
+        return Ok(None);
+    }
+    let spec: PodSpec = part(object.spec.as_deref(), "spec")?;
+    let status: PodStatus = part(object.status.as_deref(), "status")?;
+    let at = created(metadata)?;
+    let duration = ran(&status)?;
+    let requests = at_least_something(requests::of_pod(&spec)?, account);
+    let group = Group {
+        namespace: metadata.namespace.clone(),
+        owner: family(metadata, owner),
+        rules: Rules::of(metadata, &spec, account),
+    };
+    let job = owner.filter(|owner| owner.kind == "Job");
+    let job = job.map(|owner| (metadata.namespace.clone(), owner.name.clone()));
+    let ended = duration.filter(|_| ["Succeeded", "Failed"].contains(&status.phase.as_str()));
+    let kept = if let Some(duration) = ended {
+        Kept::Run(group, Run { at, duration, requests })
+    } else if status.phase == "Running" && job.is_none() {
+        Kept::Replica(group, requests)
+    } else if let Some(duration) = expected(metadata)? {
+        account.note("expected-duration", || {
+            "a pod that has not ended runs as long as it is expected to".to_owned()
+        });
+        Kept::Run(group, Run { at, duration, requests })
+    } else {
+        account.skip("pods whose length nothing tells");
+        Kept::Nothing
+    };
+    Ok(Some(Part::Pod { job, is_ended: ended.is_some(), kept }))
+}
+
+/// A Job; `None` for one that has not ended.
+pub(super) fn job(object: &Object, account: &mut Account) -> Result<Option<Part>, Fault> {
+    let spec: WorkloadSpec = part(object.spec.as_deref(), "spec")?;
+    let status: JobStatus = part(object.status.as_deref(), "status")?;
+    let Object { metadata, .. } = object;
+    let (Some(start), Some(end)) = (status.start_time, status.completion_time) else {
+        return Ok(None);
+    };
+    let start = instant(&start, "status.startTime")?;
+    let end = instant(&end, "status.completionTime")?;
+    let duration = length(start, end, "status.completionTime")?;
+    let run = Run {
+        at: created(metadata)?,
+        duration,
+        requests: at_least_something(requests::of_pod(&spec.template.spec)?, account),
+    };
+    let owner = metadata.owner_references.first();
+    let group = Group {
+        namespace: metadata.namespace.clone(),
+        owner: family(metadata, owner),
+        rules: Rules::of(&spec.template.metadata, &spec.template.spec, account),
+    };
+    Ok(Some(Part::Job(name(metadata), group, run, status.succeeded.min(100_000))))
+}
+
+/// A Deployment or StatefulSet.
+pub(super) fn service(object: &Object, account: &mut Account) -> Result<Part, Fault> {
+    let spec: WorkloadSpec = part(object.spec.as_deref(), "spec")?;
+    let Object { metadata, .. } = object;
+    // The API server's own default.
+    let replicas = spec.replicas.unwrap_or(1);
+    if replicas > 1_000_000 {
+        return Err(Fault::new("spec.replicas", "is more than a million"));
+    }
+    let requests = at_least_something(requests::of_pod(&spec.template.spec)?, account);
+    let group = Group {
+        namespace: metadata.namespace.clone(),
+        owner: metadata.name.clone(),
+        rules: Rules::of(&spec.template.metadata, &spec.template.spec, account),
+    };
+    Ok(Part::Service(name(metadata), group, Service { replicas, requests }))
+}
+
+fn name(metadata: &Metadata) -> (String, String) {
+    (metadata.namespace.clone(), metadata.name.clone())
+}
+
 impl Pods {
-    pub(super) fn pod(&mut self, object: &Object, account: &mut Account) -> Result<(), Fault> {
-        let metadata = &object.metadata;
-        let owner = metadata.owner_references.iter().find(|owner| owner.controller);
-        let owner = owner.or(metadata.owner_references.first());
-        if owner.is_some_and(|owner| ["DaemonSet", "Node"].contains(&owner.kind.as_str())) {
-            account.skip("pods of DaemonSets and static pods");
-            return Ok(());
-        }
-        let spec: PodSpec = part(object.spec.as_deref(), "spec")?;
-        let status: PodStatus = part(object.status.as_deref(), "status")?;
-        let at = created(metadata)?;
-        let duration = ran(&status)?;
-        let requests = at_least_something(requests::of_pod(&spec)?, account);
-        let group = Group {
-            namespace: metadata.namespace.clone(),
-            owner: family(metadata, owner),
-            rules: Rules::of(metadata, &spec, account),
-        };
-        let is_job = owner.is_some_and(|owner| owner.kind == "Job");
-        if let Some(owner) = owner.filter(|_| is_job) {
-            self.with_pods.insert((metadata.namespace.clone(), owner.name.clone()));
-        }
-        match (status.phase.as_str(), duration) {
-            ("Succeeded" | "Failed", Some(duration)) => {
-                self.runs.entry(group).or_default().push(Run { at, duration, requests });
-            }
-            ("Running", _) if !is_job => {
-                *self.replicas.entry((group, requests)).or_insert(0) += 1;
-            }
-            _ => match expected(metadata)? {
-                Some(duration) => {
-                    account.note("expected-duration", || {
-                        "a pod that has not ended runs as long as it is expected to".to_owned()
-                    });
-                    self.runs.entry(group).or_default().push(Run { at, duration, requests });
+    pub(super) fn add(&mut self, part: Part) {
+        match part {
+            Part::Pod { job, kept, .. } => {
+                self.with_pods.extend(job);
+                match kept {
+                    Kept::Run(group, run) => self.runs.entry(group).or_default().push(run),
+                    Kept::Replica(group, requests) => {
+                        *self.replicas.entry((group, requests)).or_insert(0) += 1;
+                    }
+                    Kept::Nothing => {}
                 }
-                None => account.skip("pods whose length nothing tells"),
-            },
+            }
+            Part::Job(name, group, run, count) => self.jobs.push((name, group, run, count)),
+            Part::Service(name, group, service) => {
+                self.services.insert(name, (group, service));
+            }
         }
-        Ok(())
-    }
-
-    pub(super) fn job(&mut self, object: &Object, account: &mut Account) -> Result<(), Fault> {
-        let spec: WorkloadSpec = part(object.spec.as_deref(), "spec")?;
-        let status: JobStatus = part(object.status.as_deref(), "status")?;
-        let Object { metadata, .. } = object;
-        let (Some(start), Some(end)) = (status.start_time, status.completion_time) else {
-            return Ok(());
-        };
-        let start = instant(&start, "status.startTime")?;
-        let end = instant(&end, "status.completionTime")?;
-        let duration = length(start, end, "status.completionTime")?;
-        let run = Run {
-            at: created(metadata)?,
-            duration,
-            requests: at_least_something(requests::of_pod(&spec.template.spec)?, account),
-        };
-        let owner = metadata.owner_references.first();
-        let group = Group {
-            namespace: metadata.namespace.clone(),
-            owner: family(metadata, owner),
-            rules: Rules::of(&spec.template.metadata, &spec.template.spec, account),
-        };
-        let (namespace, name) = (metadata.namespace.clone(), metadata.name.clone());
-        self.jobs.push((namespace, name, group, run, status.succeeded.min(100_000)));
-        Ok(())
-    }
-
-    pub(super) fn service(&mut self, object: &Object, account: &mut Account) -> Result<(), Fault> {
-        let spec: WorkloadSpec = part(object.spec.as_deref(), "spec")?;
-        let Object { metadata, .. } = object;
-        // The API server's own default.
-        let replicas = spec.replicas.unwrap_or(1);
-        if replicas > 1_000_000 {
-            return Err(Fault::new("spec.replicas", "is more than a million"));
-        }
-        let requests = at_least_something(requests::of_pod(&spec.template.spec)?, account);
-        let group = Group {
-            namespace: metadata.namespace.clone(),
-            owner: metadata.name.clone(),
-            rules: Rules::of(&spec.template.metadata, &spec.template.spec, account),
-        };
-        let key = (metadata.namespace.clone(), metadata.name.clone());
-        self.services.insert(key, (group, Service { replicas, requests }));
-        Ok(())
     }
 
     /// The labels that any pod asks for.
     pub(super) fn labels(&self) -> BTreeSet<String> {
         let runs = self.runs.keys().chain(self.replicas.keys().map(|(group, _)| group));
         let services = self.services.values().map(|(group, _)| group);
-        let jobs = self.jobs.iter().map(|(_, _, group, ..)| group);
+        let jobs = self.jobs.iter().map(|(_, group, ..)| group);
         runs.chain(services).chain(jobs).flat_map(|group| group.rules.labels()).collect()
     }
 
     /// Jobs whose pods are there count by their pods, running pods whose Deployment is there by it.
     pub(super) fn groups(self, account: &mut Account) -> Groups {
         let Self { mut runs, replicas, services: owners, with_pods, jobs } = self;
-        for (namespace, name, group, run, count) in jobs {
-            if !with_pods.contains(&(namespace, name)) {
+        for (name, group, run, count) in jobs {
+            if !with_pods.contains(&name) {
                 account.note("job-without-pods", || {
                     "each pod of a Job whose pods are gone ran as long as the Job".to_owned()
                 });

@@ -186,9 +186,7 @@ impl Told {
                 account.skip("pods that were gone before the end, and no series tells when");
                 continue;
             }
-            // A StatefulSet's pod has the name of the one before it.
-            let unique = if uid.is_empty() { name } else { format!("{name} {uid}") };
-            objects.push(pod.object(&namespace, &unique, created, &owners));
+            objects.push(pod.object([&namespace, &name, &uid], created, &owners));
         }
         objects
     }
@@ -197,8 +195,7 @@ impl Told {
 impl Pod {
     fn object(
         self,
-        namespace: &str,
-        name: &str,
+        [namespace, name, uid]: [&str; 3],
         created: Time,
         owners: &BTreeMap<(&'static str, String, String), (String, String)>,
     ) -> Value {
@@ -231,7 +228,7 @@ impl Pod {
         json!({
             "kind": "Pod",
             "metadata": {
-                "namespace": namespace, "name": name, "creationTimestamp": created.to_string(),
+                "namespace": namespace, "name": name, "uid": uid, "creationTimestamp": created.to_string(),
                 "annotations": self.annotations, "ownerReferences": owner,
             },
             "spec": {

@@ -145,6 +145,7 @@ fn settings(
     Settings {
         format: trace.format.map(format),
         columns: Some(trace_columns(trace)),
+        workload: trace.workload.clone(),
         start,
         end,
         from: trace.from.0,

@@ -204,6 +204,10 @@ pub struct Trace {
     /// `columns` names any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<TraceFormat>,
+    /// For a file that `carbon-kube datasets import` made of a cluster: the rows that have this in the
+    /// column `workload`. Default: every row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload: Option<String>,
     /// Leaves out what arrives sooner after the beginning of the trace. Default `0s`.
     #[serde(default = "no_time")]
     pub from: Duration,
