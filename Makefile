@@ -30,6 +30,14 @@ e2e: ## Run the end-to-end tests on a real etcd, kube-apiserver and kube-schedul
 	CARBON_KUBE_E2E_BINARIES="$(abspath $(or $(CARGO_TARGET_DIR),target))/debug" \
 		cargo test --locked --workspace --all-features $(E2E) -- --test-threads 1 --nocapture
 
+.PHONY: dashboards
+dashboards: ## Draw the dashboards' queries, as a real Prometheus answers them under load, into docs/pictures (3 minutes)
+	cargo test --locked --package carbon-kube-e2e --test observability -- --ignored --nocapture the_dashboards_are_drawn
+
+.PHONY: openapi
+openapi: ## Hold a running extender to what it says of itself at /openapi.json, by schemathesis (needs Python)
+	services/extender/openapi-check
+
 .PHONY: chart
 chart: ## Make the Helm chart's README, check every variant, pack it into target/chart (needs Go)
 	charts/build
@@ -104,6 +112,16 @@ fuzz-providers: ## Fuzz the parsers of what providers answer
 FUZZ_SAFE = --sanitizer none -O -a
 FUZZ_SHORT = $(FUZZ_LIMIT:4096=1024) -rss_limit_mb=4096 -reload=0
 FUZZ_LIMIT = -max_len=4096 -timeout=10 $(if $(RUNS),-runs=$(RUNS),-max_total_time=60)
+
+# Packages whose lines are counted, and where the instrumented build is: it shares nothing with others.
+COVERED ?= --workspace
+COVERAGE = $(abspath $(or $(CARGO_TARGET_DIR),target))/coverage
+
+.PHONY: coverage
+coverage: ## Count the lines that the tests run, by crate; COVERED='-p NAME' for some (needs cargo-llvm-cov; an hour when cold)
+	CARGO_TARGET_DIR="$(COVERAGE)" cargo llvm-cov --locked $(COVERED) --all-features --ignore-run-fail --no-report
+	CARGO_TARGET_DIR="$(COVERAGE)" cargo llvm-cov report --json --summary-only --output-path "$(COVERAGE)/summary.json"
+	docs/coverage "$(COVERAGE)/summary.json"
 
 .PHONY: quickstart
 quickstart: ## Run the first scenario

@@ -613,8 +613,9 @@ fn formats() -> String {
         text.push_str(&format!("  {:<24} {}\n", format.name(), format.about()));
     }
     text.push_str(&format!(
-        "\nFormats of workload traces: {}.\nObjects of a cluster, or the series of \
-         kube-state-metrics as Prometheus answers: kubernetes.\n",
+        "\nFormats of workload traces: {}.\nOf a cluster: its objects (kubernetes), or the series of \
+         kube-state-metrics as Prometheus answers (prometheus). OUT is a scenario, and the pods of \
+         its jobs are beside it in a file that ends in .workload.csv.\n",
         trace::Format::names()
     ));
     text.push_str(

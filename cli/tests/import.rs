@@ -18,7 +18,10 @@ fn a_cluster_becomes_a_scenario_that_validates_and_runs() {
     let workplace = with_objects();
     let ended = workplace.run("datasets import --format kubernetes objects.json -o mine.yaml");
     assert_eq!(ended.code, Some(0), "{}", ended.err);
-    insta::assert_snapshot!(std::fs::read_to_string(workplace.path().join("mine.yaml")).unwrap());
+    let file = |name: &str| std::fs::read_to_string(workplace.path().join(name)).unwrap();
+    insta::assert_snapshot!("mine.yaml", file("mine.yaml"));
+    insta::assert_snapshot!("mine.workload.csv", file("mine.workload.csv"));
+    insta::assert_snapshot!("what_is_said_of_a_cluster", ended.err);
     let valid = workplace.run("sim validate mine.yaml");
     assert_eq!(valid.code, Some(0), "{}", valid.out);
     // Two nightly, three old, one train; two api, three web.
@@ -30,6 +33,36 @@ fn a_cluster_becomes_a_scenario_that_validates_and_runs() {
     assert_eq!(ended.code, Some(0), "{}", ended.err);
     let summary = workplace.json("results/summary.json");
     assert_eq!(summary["runs"][0]["pods"]["completed"], 11);
+}
+
+#[test]
+fn neither_file_of_a_cluster_is_written_where_one_of_them_is_there() {
+    let workplace = with_objects();
+    workplace.write("mine.workload.csv", "kept");
+    let words = "datasets import objects.json -o mine.yaml";
+    let ended = workplace.run(words);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.err.starts_with("error: mine.workload.csv: exists\n"), "{}", ended.err);
+    assert!(!workplace.path().join("mine.yaml").exists());
+    let ended = workplace.run(&format!("{words} --overwrite"));
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert_eq!(workplace.run("sim validate mine.yaml").code, Some(0));
+}
+
+#[test]
+fn the_same_object_in_two_dumps_is_one_and_the_summary_says_so() {
+    let workplace = with_objects();
+    std::fs::copy(workplace.path().join("objects.json"), workplace.path().join("later.json"))
+        .unwrap();
+    for format in ["", "--format prometheus "] {
+        let words =
+            format!("datasets import {format}objects.json later.json -o mine.yaml --overwrite");
+        let ended = workplace.run(&words);
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
+        assert!(ended.err.contains("left out: older copies of an object (17)\n"), "{}", ended.err);
+        let valid = workplace.run("sim validate mine.yaml");
+        assert_eq!(valid.out, "mine.yaml is valid: 1 zone, 3 nodes, 11 pods, 4 policies\n");
+    }
 }
 
 #[test]

@@ -7,6 +7,8 @@
 //!                                         nodes         kubelet
 //!                                           ^
 //!   apply (policy, grid, rights) -----> extender, poller, tuner: the real binaries
+//!                                                   ^
+//!                                              grid_source
 //!
 //!   chart: what Helm makes of charts/carbon-kube, for such a cluster
 //! ```
@@ -16,7 +18,9 @@
 pub mod apply;
 pub mod chart;
 pub mod cluster;
+pub mod dashboard_picture;
 pub mod extender;
+pub mod grid_source;
 pub mod kubelet;
 pub mod monitoring;
 pub mod nodes;

@@ -100,12 +100,17 @@ pub fn rules() -> Result<Vec<Rule>> {
     Ok(rules)
 }
 
-/// The expression with what Grafana would put in place of its variables, for scrapes every second.
+/// The expression with what Grafana would put in place of its variables.
 pub fn without_variables(expression: &str) -> String {
+    with_intervals(expression, "1m", "1h")
+}
+
+/// The same, with the interval of rates and the time that is shown.
+pub fn with_intervals(expression: &str, rate_interval: &str, range: &str) -> String {
     let mut text = expression.to_owned();
     for (variable, value) in [
-        ("$__rate_interval", "1m"),
-        ("$__range", "1h"),
+        ("$__rate_interval", rate_interval),
+        ("$__range", range),
         ("$workload_namespace", ".*"),
         ("$scheduler", ".*"),
         ("$zone", ".*"),

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::apply::apply;
 use crate::cluster::Cluster;
 use crate::extender::{NAMESPACE, binary};
+use crate::grid_source::KEY_VARIABLE;
 use crate::pki::User;
 use crate::process::{Process, Program, free_port};
 use crate::wait;
@@ -52,18 +53,36 @@ impl RunningPoller {
         config["telemetry"] = json!({"listen": format!("127.0.0.1:{probes}")});
         config["cluster"] = json!({"namespace": NAMESPACE,
             "lease": {"duration": "6s", "renewDeadline": "4s", "retryPeriod": "1s"}});
-        let path = cluster.folder().join(format!("{name}.yaml"));
-        std::fs::write(&path, config.to_string())?;
-        Self::start_with(cluster, name, probes, &path).await
+        let kubeconfig = cluster.kubeconfig(&user())?.display().to_string();
+        Self::start_with(cluster.folder(), name, probes, &config, ("KUBECONFIG", &kubeconfig)).await
     }
 
-    async fn start_with(cluster: &Cluster, name: &str, probes: u16, config: &Path) -> Result<Self> {
-        let arguments = ["--config".to_owned(), config.display().to_string()];
+    /// Starts a poller that knows no cluster: its documents are files in `state` of the folder.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_without_cluster(folder: &Path, name: &str, sections: &str) -> Result<Self> {
+        let probes = free_port()?;
+        let mut config: Value = serde_saphyr::from_str(sections).context("sections")?;
+        config["telemetry"] = json!({"listen": format!("127.0.0.1:{probes}")});
+        config["output"] = json!({"file": folder.join("state")});
+        Self::start_with(folder, name, probes, &config, (KEY_VARIABLE, "any")).await
+    }
+
+    async fn start_with(
+        folder: &Path,
+        name: &str,
+        probes: u16,
+        config: &Value,
+        (variable, value): (&str, &str),
+    ) -> Result<Self> {
+        let path = folder.join(format!("{name}.yaml"));
+        std::fs::write(&path, config.to_string())?;
+        let arguments = ["--config".to_owned(), path.display().to_string()];
         let mut program = Program::new(name, binary("carbon-kube-poller")?, arguments);
-        let kubeconfig = cluster.kubeconfig(&user())?;
-        program.env.push(("KUBECONFIG".to_owned(), kubeconfig.display().to_string()));
+        program.env.push((variable.to_owned(), value.to_owned()));
         program.env.push(("HOSTNAME".to_owned(), name.to_owned()));
-        let process = Process::start(program, cluster.folder())?;
+        let process = Process::start(program, folder)?;
         let http = reqwest::Client::builder().no_proxy().build()?;
         let mut poller = Self { process, probes, http };
         poller.until_ready().await?;
@@ -83,6 +102,11 @@ impl RunningPoller {
             Ok(answer.is_ok_and(|answer| answer.status().is_success()).then_some(()))
         })
         .await
+    }
+
+    /// Where its metrics are, as host and port.
+    pub fn metrics_address(&self) -> String {
+        format!("127.0.0.1:{}", self.probes)
     }
 
     /// What `/metrics` shows.

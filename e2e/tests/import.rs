@@ -1,11 +1,13 @@
 //! `datasets import` on objects as a real API server keeps them: with its defaults, admission's
 //! additions and the controllers' status, none of which a sample that somebody wrote has.
 
+use std::process::Command;
 use std::time::Duration;
 
 use carbon_kube_core::Span;
 use carbon_kube_datasets::workload::kubernetes;
 use carbon_kube_e2e::cluster::{self, Cluster, ClusterOptions, Need};
+use carbon_kube_e2e::extender::binary;
 use carbon_kube_e2e::kubelet::{Kubelet, RUNS_FOR};
 use carbon_kube_e2e::nodes::{self, FakeNode};
 use carbon_kube_e2e::scheduler::Configuration;
@@ -75,6 +77,34 @@ async fn exported(client: &Client) -> String {
     json!({ "apiVersion": "v1", "kind": "List", "items": items }).to_string()
 }
 
+/// The program itself makes a scenario and the file of its pods of the same objects; a second, later dump
+/// of the cluster changes nothing.
+fn it_becomes_two_files_that_run(cluster: &Cluster, objects: &str) {
+    let folder = cluster.folder();
+    std::fs::write(folder.join("objects.json"), objects).expect("the first dump");
+    std::fs::write(folder.join("later.json"), objects).expect("the second dump");
+    let carbon_kube = |words: &str| {
+        let mut program = Command::new(binary("carbon-kube").expect("the program"));
+        let output = program.args(words.split(' ')).current_dir(folder).output().expect("it runs");
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        assert!(output.status.success(), "{words}: {}", text(&output.stderr));
+        (text(&output.stdout), text(&output.stderr))
+    };
+    let (_, said) = carbon_kube("datasets import objects.json later.json -o mine.yaml");
+    assert!(said.contains("older copies of an object"), "{said}");
+    let scenario = std::fs::read_to_string(folder.join("mine.yaml")).expect("the scenario");
+    for kept in
+        ["example.test/tier: batch", "key: example.test/batch", "priority: 100", "max-delay: 6h"]
+    {
+        assert!(scenario.contains(kept), "{kept} is not in {scenario}");
+    }
+    let pods = std::fs::read_to_string(folder.join("mine.workload.csv")).expect("the pods");
+    assert_eq!(pods.matches(",750,1073741824,0,,,,default-report\n").count(), 2, "{pods}");
+    // Two pods of the Job, three of the Deployment.
+    let (valid, _) = carbon_kube("sim validate mine.yaml");
+    assert!(valid.contains("1 zone, 2 nodes, 5 pods"), "{valid}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn objects_of_a_real_api_server_become_the_cluster_that_they_are() {
     let name = "objects_of_a_real_api_server_become_the_cluster_that_they_are";
@@ -138,6 +168,8 @@ async fn objects_of_a_real_api_server_become_the_cluster_that_they_are() {
         imported.services
     );
     assert_eq!(services[0].replicas, 3);
+
+    it_becomes_two_files_that_run(&cluster, &text);
 
     let anonymous = format!("{:?}", imported.anonymous());
     for name in ["report", "web", "example.test"] {

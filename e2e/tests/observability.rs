@@ -6,16 +6,21 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use carbon_kube_core::cluster::{INTENSITY, STATUS};
 use carbon_kube_e2e::apply::apply;
 use carbon_kube_e2e::cluster::{self, Cluster, ClusterOptions, Need};
+use carbon_kube_e2e::dashboard_picture::{self, Panel, Series};
 use carbon_kube_e2e::extender::{self, RunningExtender, config_map, publish_grid, publish_policy};
+use carbon_kube_e2e::grid_source::GridSource;
 use carbon_kube_e2e::nodes::{self, FakeNode};
+use carbon_kube_e2e::poller::RunningPoller;
 use carbon_kube_e2e::process::{Process, Program, free_port};
 use carbon_kube_e2e::scheduler::{self, Configuration};
 use carbon_kube_e2e::{monitoring, tools, wait};
+use carbon_kube_policies::file::{ACTOR, sha256};
+use carbon_kube_policies::network;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, PostParams};
 use serde_json::{Value, json};
@@ -23,15 +28,15 @@ use serde_json::{Value, json};
 /// For what takes a second or two on an idle machine.
 const SOON: Duration = Duration::from_secs(60);
 
-/// What dashboards and rules ask for and nothing that runs here has.
-const AWAITED: [&str; 5] = [
-    "carbonkube_source_",
-    "carbonkube_poller_",
-    "carbonkube_migrations",
-    // Of the poller, too.
-    "carbonkube_tuner_decisions",
-    "carbonkube_tuner_unknown_inputs",
-];
+/// What dashboards and rules ask for and nothing that runs here has: it is the controller's.
+const AWAITED: [&str; 1] = ["carbonkube_migrations_total"];
+
+/// The jobs' names that the chart gives them.
+const EXTENDER: &str = "carbon-kube-extender";
+const POLLER: &str = "carbon-kube-poller";
+
+/// Zones that the poller asks its source about; no node is in them.
+const POLLED: [&str; 2] = ["EU-DE", "US-TX"];
 
 /// Zones with intensity and threshold: dirty everywhere, then clean in France.
 const DIRTY: [(&str, f64, f64); 2] = [("US-CA", 300.0, 200.0), ("EU-FR", 90.0, 60.0)];
@@ -130,23 +135,30 @@ impl Prometheus {
 
     /// The values of an instant query.
     async fn query(&self, expression: &str) -> Result<Vec<f64>, String> {
-        let mut url = reqwest::Url::parse(&format!("{}/api/v1/query", self.url)).unwrap();
-        url.query_pairs_mut().append_pair("query", expression);
+        let results = self.results("query", &[("query", expression)]).await?;
+        let value = |row: &Value| row["value"][1].as_str().unwrap().parse().unwrap();
+        Ok(results.iter().map(value).collect())
+    }
+
+    /// The results of a query, by `query` or `query_range`.
+    async fn results(&self, by: &str, parts: &[(&str, &str)]) -> Result<Vec<Value>, String> {
+        let mut url = reqwest::Url::parse(&format!("{}/api/v1/{by}", self.url)).unwrap();
+        url.query_pairs_mut().extend_pairs(parts);
         let sent = self.http.get(url).send().await.map_err(|error| error.to_string())?;
         let answer: Value = sent.json().await.map_err(|error| error.to_string())?;
         if answer["status"] != "success" {
             return Err(answer["error"].to_string());
         }
-        let results = answer["data"]["result"].as_array().unwrap();
-        let value = |row: &Value| row["value"][1].as_str().unwrap().parse().unwrap();
-        Ok(results.iter().map(value).collect())
+        Ok(answer["data"]["result"].as_array().unwrap().clone())
     }
 }
 
-/// A cluster with an extender and a scheduler, which have work to do.
+/// A cluster with an extender and a scheduler, which have work to do, and a poller with a source.
 struct World {
     cluster: Cluster,
     extender: RunningExtender,
+    poller: RunningPoller,
+    _source: GridSource,
     pods: Api<Pod>,
     /// How many pods were asked about.
     asked: u64,
@@ -173,8 +185,43 @@ impl World {
         let entry = scheduler::Extender::recommended(extender.url());
         let configuration = Configuration { extender: Some(entry), ..Configuration::default() };
         cluster.start_scheduler(&configuration).await.unwrap();
+        let source = GridSource::start().await;
+        let poller = Self::poller(cluster.folder(), &source).await;
         let pods = Api::default_namespaced(client);
-        Self { cluster, extender, pods, asked: 0 }
+        Self { cluster, extender, poller, _source: source, pods, asked: 0 }
+    }
+
+    /// A poller with a tuner that shifts a threshold of 250 g/kWh by 50 tanh(0.25), and would like to know
+    /// how busy the nodes are. It writes files: the grid of the cluster is the test's.
+    async fn poller(folder: &Path, source: &GridSource) -> RunningPoller {
+        let actor = network::to_bytes(1, &[(vec![1.0], vec![0.25])]).unwrap();
+        let policy = json!({
+            "version": 1, "name": "tuned", "kind": "tuner",
+            "tuner": {
+                "base": {"threshold": {"gramsPerKwh": 250}}, "controlMinutes": 5,
+                "observation": {"version": 1,
+                    "inputs": [{"name": "powerRatio", "mean": 0.5, "min": 0, "max": 1}]},
+                "actorSha256": sha256(&actor),
+            },
+        });
+        let tuned = folder.join("tuned");
+        fs::create_dir(&tuned).unwrap();
+        fs::write(tuned.join("policy.yaml"), policy.to_string()).unwrap();
+        fs::write(tuned.join(ACTOR), actor).unwrap();
+        let sections = format!(
+            "{{interval: 1m, providers: {}, policy: {{folder: {}}}}}",
+            source.providers(&POLLED),
+            tuned.display()
+        );
+        let poller =
+            RunningPoller::start_without_cluster(folder, "poller", &sections).await.unwrap();
+        let written = async || {
+            let metrics = poller.metrics().await?;
+            let result = "carbonkube_poller_cycles_total{result=\"written\"}";
+            Ok(metrics.contains(result).then_some(()))
+        };
+        wait::until("the poller has written", SOON, written).await.unwrap();
+        poller
     }
 
     /// The programs that are scraped. A new one is a line here, and its metrics go from [`AWAITED`].
@@ -184,19 +231,20 @@ impl World {
             "cert_file": identity.certificate, "key_file": identity.key}});
         let scheduler = format!("127.0.0.1:{port}");
         vec![
-            Target {
-                job: "carbon-kube-extender",
-                address: self.extender.metrics_address(),
-                more: json!({}),
-            },
+            Target { job: EXTENDER, address: self.extender.metrics_address(), more: json!({}) },
+            Target { job: POLLER, address: self.poller.metrics_address(), more: json!({}) },
             Target { job: "carbon-kube-scheduler", address: scheduler, more: tls },
         ]
     }
 
     async fn grid(&self, zones: &[(&str, f64, f64)]) {
+        self.adjusted_grid(zones, -12.5).await;
+    }
+
+    async fn adjusted_grid(&self, zones: &[(&str, f64, f64)], adjustment: f64) {
         let (intensity, mut threshold) = extender::grid(zones).unwrap();
         for entry in threshold.zones.values_mut() {
-            entry.adjustment = -12.5;
+            entry.adjustment = adjustment;
         }
         publish_grid(&self.cluster.client(), &intensity, &threshold).await.unwrap();
         let first = format!("estimated=\"false\"}} {}", zones[1].1);
@@ -261,6 +309,89 @@ impl World {
     }
 }
 
+/// How long the pictures' grids take from clean to clean, in seconds, and how long the pictures show.
+const CYCLES: [f64; 2] = [60.0, 90.0];
+const SHOWN: u64 = 180;
+
+impl World {
+    /// Grids that get clean and dirty in minutes instead of days, and pods that come all the time: those that
+    /// are refused everywhere are asked about again each second.
+    async fn days_in_minutes(&mut self) {
+        let (start, mut waiting) = (Instant::now(), Vec::new());
+        for second in 0..SHOWN {
+            if second % 2 == 0 {
+                let wave = |cycle: f64| (second as f64 * std::f64::consts::TAU / cycle).sin();
+                let value = |mean: f64, swing: f64, cycle| (mean + swing * wave(cycle)).round();
+                let adjustment = (12.0 * wave(CYCLES[0] + CYCLES[1])).round();
+                let zones = [
+                    ("US-CA", value(260.0, 80.0, CYCLES[0]), 220.0 + adjustment),
+                    ("EU-FR", value(60.0, 30.0, CYCLES[1]), 55.0 + adjustment),
+                ];
+                self.adjusted_grid(&zones, adjustment).await;
+            }
+            waiting.extend(self.asked..self.asked + 5);
+            self.asked += 5;
+            let mut held = Vec::new();
+            for uid in waiting.drain(..) {
+                let request = Self::request(uid, "node-0000");
+                let answer = self.extender.ask("filter", &request).await.unwrap();
+                if answer["NodeNames"].as_array().is_none_or(Vec::is_empty) {
+                    held.push(uid);
+                } else {
+                    self.extender.ask("prioritize", &request).await.unwrap();
+                }
+            }
+            waiting = held;
+            self.create(&format!("pod-{second}")).await;
+            let next = start + Duration::from_secs(second + 1);
+            tokio::time::sleep_until(next.into()).await;
+        }
+    }
+}
+
+/// Draws what the dashboards show of three minutes, by their own queries, into the book's pictures.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "three minutes, and writes into docs/pictures: `make dashboards`"]
+async fn the_dashboards_are_drawn() {
+    let needs = [Need::OwnApiServer, Need::OwnScheduler];
+    let name = "the_dashboards_are_drawn";
+    assert!(
+        !lacks(name, "prometheus") && !cluster::skips(name, &needs),
+        "there is nothing to draw"
+    );
+    let mut world = World::start().await;
+    let prometheus = Prometheus::start(world.cluster.folder(), &world.targets()).await;
+    let seconds = || jiff::Timestamp::now().as_millisecond() as f64 / 1_000.0;
+    let start = seconds().floor();
+    world.days_in_minutes().await;
+    let span = (start, seconds().floor());
+    let [from, to] = [span.0, span.1].map(|at| at.to_string());
+    let range = format!("{SHOWN}s");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/pictures");
+    for (file, dashboard) in monitoring::dashboards().unwrap() {
+        let mut panels = Vec::new();
+        for panel in monitoring::panels(&dashboard) {
+            let mut series = Vec::new();
+            for target in panel["targets"].as_array().unwrap() {
+                let query = target["expr"].as_str().unwrap();
+                let query = monitoring::with_intervals(query, "10s", &range);
+                let results = if panel["type"] == "timeseries" {
+                    let parts = [("query", &*query), ("start", &from), ("end", &to), ("step", "1")];
+                    prometheus.results("query_range", &parts).await
+                } else {
+                    prometheus.results("query", &[("query", &query), ("time", &to)]).await
+                };
+                let legend = target["legendFormat"].as_str().unwrap_or_default();
+                series.extend(results.unwrap().iter().map(|result| Series::of(result, legend)));
+            }
+            panels.push(Panel { panel, series });
+        }
+        let note = "Plots of this dashboard's queries, answered by Prometheus; not Grafana.";
+        let picture = dashboard_picture::draw(&dashboard, &panels, span, note);
+        fs::write(folder.join(file.replace(".json", ".svg")), picture).unwrap();
+    }
+}
+
 fn is_awaited(series: &BTreeSet<String>) -> bool {
     let awaited = |name: &String| AWAITED.iter().any(|part| name.contains(part));
     series.iter().any(awaited)
@@ -314,21 +445,26 @@ async fn every_query_and_rule_returns_data_of_the_running_programs() {
     a_clean_grid_saved_carbon(&prometheus).await;
 }
 
-/// `docs/metrics.md` has what Prometheus sees of the extender, and nothing else.
+/// `docs/metrics.md` has what Prometheus sees of the extender and of the poller, and nothing else.
 async fn every_documented_metric_was_scraped(prometheus: &Prometheus) {
-    let names =
-        prometheus.get("label/__name__/values?match[]={job=\"carbon-kube-extender\"}").await;
-    let names: Vec<String> = serde_json::from_value(names.unwrap()["data"].clone()).unwrap();
-    let scraped: BTreeSet<&str> = names
-        .iter()
-        .filter(|name| name.starts_with("carbonkube_"))
-        .map(|name| monitoring::metric_of(name))
-        .collect();
     let page = include_str!("../../docs/metrics.md");
-    for metric in &scraped {
-        assert!(page.contains(&format!("| `{metric}` |")), "{metric} is not documented");
+    for (job, heading, least) in [(EXTENDER, "\n## Extender\n", 20), (POLLER, "\n## Poller\n", 15)]
+    {
+        let (_, section) = page.split_once(heading).unwrap();
+        let section = section.split("\n## ").next().unwrap();
+        let names =
+            prometheus.get(&format!("label/__name__/values?match[]={{job=\"{job}\"}}")).await;
+        let names: Vec<String> = serde_json::from_value(names.unwrap()["data"].clone()).unwrap();
+        let scraped: BTreeSet<&str> = names
+            .iter()
+            .filter(|name| name.starts_with("carbonkube_"))
+            .map(|name| monitoring::metric_of(name))
+            .collect();
+        for metric in &scraped {
+            assert!(section.contains(&format!("| `{metric}` |")), "{metric} is not documented");
+        }
+        assert!(scraped.len() >= least, "{scraped:?}");
     }
-    assert!(scraped.len() >= 20, "{scraped:?}");
 }
 
 /// The figures mean something: work that waited for France ran on 40 g/kWh instead of on 90 and 300.

@@ -1,17 +1,27 @@
-//! From a cluster's objects to a scenario that `sim validate` takes and a person goes on with.
+//! From a cluster's objects to a scenario that `sim validate` takes and a person goes on with, and a
+//! table of the pods of its jobs.
+//!
+//! ```text
+//! mine.yaml          grid, node pools, services, and for each job what its pods have in common
+//! mine.workload.csv  a row for each pod of a job: when, how long, what it requests, of which job
+//! ```
 //!
 //! What the objects don't say is assumed and written at the head of the file, beside what was left
 //! out. Only keys whose value is not the default are written.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
 use std::process::ExitCode;
+use std::rc::Rc;
 
-use carbon_kube_core::{Bytes, Span, Time, Zone, cloud_region, power, typical_year};
+use carbon_kube_core::{Bytes, MilliGpu, Span, Time, Zone, cloud_region, power, typical_year};
 use carbon_kube_datasets::bundled;
+use carbon_kube_datasets::workload::Arrival;
 use carbon_kube_datasets::workload::account::Account;
 use carbon_kube_datasets::workload::kubernetes::{
     self, Cluster, Group, NodeShape, Requests, Rules, Run, Service,
 };
+use carbon_kube_datasets::workload::stored::WorkloadsWriter;
 use carbon_kube_sim::scenario;
 use serde_json::{Map, Value, json};
 
@@ -33,27 +43,43 @@ const UNKNOWN_GRID: f64 = 450.0;
 /// The window of a cluster without jobs: a week that the bundled data have.
 const ANY_WEEK: &str = "2020-06-01T00:00:00Z";
 
-/// Reads the objects and writes the scenario.
+/// What the name of the file of pods has in place of the scenario's end.
+const WORKLOAD_END: &str = "workload.csv";
+
+/// Reads the objects and writes the scenario, and the file of its pods beside it.
 pub fn run(args: &ImportArgs) -> Result<ExitCode, Failure> {
+    let pods_file = args.out.with_extension(WORKLOAD_END);
+    written::refuse_existing(&pods_file, args.overwrite)?;
     let given = args.zone.as_deref().map(zone).transpose()?;
     let cluster = kubernetes::read(&args.files).map_err(read_failure)?;
     let cluster = if args.anonymise { cluster.anonymous() } else { cluster };
     let stem = args.out.file_stem().unwrap_or_default().to_string_lossy();
     let name = unique(&stem, &mut BTreeSet::new());
     let objects = cluster.account.rows;
-    let (yaml, account) = draft(&name, cluster, given.as_ref())?;
+    let pods_path = pods_file.file_name().unwrap_or_default().to_string_lossy();
+    let Draft { yaml, pods, account } = draft(&name, &pods_path, cluster, given.as_ref())?;
     let lines = remarks(&account);
+    let source = format!("{objects} objects of {}", names(&args.files));
     let head = format!(
-        "# Made of {objects} objects of {} by `carbon-kube datasets import`; edit it as you like.\n\
+        "# Made of {source} by `carbon-kube datasets import`; edit it as you like.\n\
          # Jobs wait only where they say so: give those that may wait a `maxDelay`.\n",
-        names(&args.files)
     );
     let text = lines.iter().fold(head, |text, line| text + "# " + line + "\n") + &yaml;
+    // The pods are in their place before the scenario that names them is.
     written::write(&args.out, args.overwrite, |file| {
         let written = file.write_all(text.as_bytes());
-        written.map_err(|error| written::failure(&args.out, &error))
+        written.map_err(|error| written::failure(&args.out, &error))?;
+        if pods.is_empty() {
+            return Ok(());
+        }
+        written::write(&pods_file, args.overwrite, |file| {
+            table(&pods, file, &source).map_err(|error| written::failure(&pods_file, &error))
+        })
     })?;
     done(&args.out, "a scenario; check it with `carbon-kube sim validate`", &lines);
+    if !pods.is_empty() {
+        done(&pods_file, &format!("its {} pods of jobs", pods.len()), &[]);
+    }
     // What a scenario refuses is the user's to change: in the file, which is there.
     if let Err(diagnostics) = scenario::parse(text.as_bytes(), &args.out.display().to_string(), &[])
     {
@@ -62,9 +88,41 @@ pub fn run(args: &ImportArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The scenario of a cluster as YAML, and what was left out and assumed; `zone` is the grid zone of
-/// nodes that don't say where they are.
-fn draft(name: &str, cluster: Cluster, zone: Option<&Zone>) -> Result<(String, Account), Failure> {
+/// The pods as a table, by arrival.
+fn table(pods: &[JobPod], file: &mut dyn Write, source: &str) -> io::Result<()> {
+    let mut writer = WorkloadsWriter::new(file, &[format!("source: {source}")])?;
+    for JobPod { run, workload } in pods {
+        let Run { at, duration, requests } = *run;
+        let pod = Arrival {
+            at,
+            duration,
+            cpu: requests.cpu(),
+            memory: Bytes(requests.memory),
+            gpu: MilliGpu::whole(requests.gpu),
+            ..Arrival::default()
+        };
+        writer.pod(&pod, workload)?;
+    }
+    Ok(())
+}
+
+/// A pod of a job, and the name of its workload in the scenario.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct JobPod {
+    run: Run,
+    workload: Rc<str>,
+}
+
+/// What a cluster becomes.
+struct Draft {
+    yaml: String,
+    pods: Vec<JobPod>,
+    account: Account,
+}
+
+/// The scenario of a cluster as YAML, its pods, and what was left out and assumed; `file` is the name of
+/// the file of pods, `zone` the grid zone of nodes that don't say where they are.
+fn draft(name: &str, file: &str, cluster: Cluster, zone: Option<&Zone>) -> Result<Draft, Failure> {
     let Cluster { nodes, jobs, services, mut account } = cluster;
     if nodes.is_empty() {
         return Err(Failure::new("there is no node in the files")
@@ -77,7 +135,8 @@ fn draft(name: &str, cluster: Cluster, zone: Option<&Zone>) -> Result<(String, A
         zones.into_iter().map(|zone| grid(zone, start, end, &mut account)).collect();
     let room = Room::of(&located);
     let pools = pools(&located, &mut account);
-    let mut workloads = Workloads { names: BTreeSet::new(), all: Vec::new(), start };
+    let mut workloads =
+        Workloads { names: BTreeSet::new(), all: Vec::new(), file, pods: Vec::new() };
     for (group, runs) in jobs {
         workloads.job(&group, &runs, &room, &mut account);
     }
@@ -106,7 +165,9 @@ fn draft(name: &str, cluster: Cluster, zone: Option<&Zone>) -> Result<(String, A
     });
     let yaml = serde_saphyr::to_string(&scenario)
         .map_err(|error| Failure::new(format!("can't write the scenario: {error}")))?;
-    Ok((yaml, account))
+    let mut pods = workloads.pods;
+    pods.sort_unstable();
+    Ok(Draft { yaml, pods, account })
 }
 
 /// Whole days around the arrivals.
@@ -246,34 +307,32 @@ impl Room {
     }
 }
 
-struct Workloads {
+struct Workloads<'a> {
     names: BTreeSet<String>,
     all: Vec<Value>,
-    start: Time,
+    /// The name of the file of pods.
+    file: &'a str,
+    pods: Vec<JobPod>,
 }
 
-impl Workloads {
+impl Workloads<'_> {
     fn job(&mut self, group: &Group, runs: &[Run], room: &Room, account: &mut Account) {
-        let mut counts: BTreeMap<Run, u32> = BTreeMap::new();
-        for run in runs {
-            if room.takes(&run.requests) {
-                *counts.entry(*run).or_insert(0) += 1;
-            } else {
-                account.skip("pods larger than any node");
-            }
+        let fitting: Vec<&Run> = runs.iter().filter(|run| room.takes(&run.requests)).collect();
+        for _ in fitting.len()..runs.len() {
+            account.skip("pods larger than any node");
         }
-        if counts.is_empty() {
+        if fitting.is_empty() {
             return;
         }
-        let start = self.start;
-        let pods = counts.into_iter().map(|(run, count)| entry(&run, count, start));
-        let pods: Vec<Value> = pods.collect();
-        let mut workload = self.named(group);
-        workload.insert("pods".into(), pods.into());
+        let (mut workload, name) = self.named(group);
+        workload.insert("trace".into(), json!({ "path": self.file, "workload": name }));
         if let Some(template) = template(&group.rules, None) {
             workload.insert("template".into(), template);
         }
         self.all.push(Value::Object(workload));
+        let name: Rc<str> = name.into();
+        let pods = fitting.into_iter().map(|run| JobPod { run: *run, workload: Rc::clone(&name) });
+        self.pods.extend(pods);
     }
 
     fn service(&mut self, group: &Group, service: Service, room: &Room, account: &mut Account) {
@@ -281,7 +340,7 @@ impl Workloads {
             account.skip("pods larger than any node");
             return;
         }
-        let mut workload = self.named(group);
+        let (mut workload, _) = self.named(group);
         workload.insert("kind".into(), "Deployment".into());
         workload.insert("replicas".into(), service.replicas.into());
         if let Some(template) = template(&group.rules, Some(&service.requests)) {
@@ -290,31 +349,15 @@ impl Workloads {
         self.all.push(Value::Object(workload));
     }
 
-    fn named(&mut self, group: &Group) -> Map<String, Value> {
+    fn named(&mut self, group: &Group) -> (Map<String, Value>, String) {
         let base = if group.namespace.is_empty() {
             group.owner.clone()
         } else {
             format!("{}-{}", group.namespace, group.owner)
         };
-        object(json!({ "name": unique(&base, &mut self.names) }))
+        let name = unique(&base, &mut self.names);
+        (object(json!({ "name": name })), name)
     }
-}
-
-fn entry(run: &Run, count: u32, start: Time) -> Value {
-    let Requests { memory, gpu, .. } = run.requests;
-    let mut entry = object(json!({
-        "arrival": (run.at - start).to_string(),
-        "duration": run.duration.to_string(),
-        "cpu": run.requests.cpu().to_string(),
-        "memory": Bytes(memory).to_string(),
-    }));
-    if gpu > 0 {
-        entry.insert("gpu".into(), gpu.into());
-    }
-    if count > 1 {
-        entry.insert("count".into(), count.into());
-    }
-    Value::Object(entry)
 }
 
 /// The pod template, without what is empty; `None` where nothing is left.

@@ -1,5 +1,5 @@
 //! `datasets import FILE... -o OUT`: files of others in forms of ours. A file per family: grid data
-//! become a series, a workload trace a table, a cluster's objects a scenario.
+//! become a series, a workload trace a table, a cluster a scenario and a table of its pods.
 //!
 //! Without `--format`, objects are known by being Kubernetes' JSON; of the others, grid data have a
 //! `--zone` and traces have none.
@@ -32,23 +32,41 @@ pub enum ImportFormat {
     Grid(intensity::Format),
     /// A workload trace.
     Workload(trace::Format),
-    /// Objects of a cluster.
-    Kubernetes,
+    /// A cluster.
+    Cluster(Told),
 }
 
-/// The name of the format of objects.
-const KUBERNETES: &str = "kubernetes";
+/// What tells of a cluster. One reader takes both, and a file of each together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// Its objects, as `kubectl get -o json` prints them.
+    Kubernetes,
+    /// Series of kube-state-metrics, as Prometheus answers.
+    Prometheus,
+}
+
+impl Told {
+    const ALL: [Self; 2] = [Self::Kubernetes, Self::Prometheus];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Kubernetes => "kubernetes",
+            Self::Prometheus => "prometheus",
+        }
+    }
+}
 
 impl FromStr for ImportFormat {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        if text == KUBERNETES {
-            return Ok(Self::Kubernetes);
+        if let Some(told) = Told::ALL.into_iter().find(|told| told.name() == text) {
+            return Ok(Self::Cluster(told));
         }
         if let Ok(format) = text.parse() {
             return Ok(Self::Workload(format));
         }
-        let problem = |problem| format!("{problem}, {}, `{KUBERNETES}`", trace::Format::names());
+        let cluster = Told::ALL.map(|told| format!("`{}`", told.name())).join(", ");
+        let problem = |problem| format!("{problem}, {}, {cluster}", trace::Format::names());
         text.parse().map(Self::Grid).map_err(problem)
     }
 }
@@ -58,7 +76,7 @@ impl fmt::Display for ImportFormat {
         match self {
             Self::Grid(format) => format.fmt(f),
             Self::Workload(format) => f.write_str(format.name()),
-            Self::Kubernetes => f.write_str(KUBERNETES),
+            Self::Cluster(told) => f.write_str(told.name()),
         }
     }
 }
@@ -72,7 +90,7 @@ pub fn run(args: &ImportArgs) -> Result<ExitCode, Failure> {
             grid::run(args, Some(intensity::Format::Columns))
         }
         Some(ImportFormat::Workload(format)) => workload::run(args, Some(format)),
-        Some(ImportFormat::Kubernetes) => kubernetes::run(args),
+        Some(ImportFormat::Cluster(_)) => kubernetes::run(args),
         None if args.files.iter().any(|file| has_objects(file)) => kubernetes::run(args),
         None if args.zone.is_some() => grid::run(args, None),
         None => workload::run(args, None)
