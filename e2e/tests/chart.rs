@@ -206,7 +206,7 @@ const WRONG: [(&str, &str); 35] = [
     ),
     (
         "policy: {library: sac-v9}",
-        "policy.library: there is no `sac-v9`; the library has percentile-v1",
+        "policy.library: there is no `sac-v9`; the library has percentile-v1, plan-v1, sac-v1",
     ),
     ("policy: {yaml: 'a: 1'}", "policy.yaml: it has no name and kind"),
     ("networkPolicy: {extenderPeers: [10.0.0.0/8]}", "at '/networkPolicy/extenderPeers/0'"),

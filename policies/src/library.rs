@@ -33,7 +33,8 @@ macro_rules! shipped {
 }
 
 /// Every shipped policy.
-pub const ALL: [Shipped; 1] = [shipped!("percentile-v1")];
+pub const ALL: [Shipped; 3] =
+    [shipped!("percentile-v1"), shipped!("plan-v1"), shipped!("sac-v1", tuner)];
 
 /// The shipped policy of that name.
 #[must_use]
