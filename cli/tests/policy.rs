@@ -44,7 +44,7 @@ fn masked(text: &str) -> String {
 #[test]
 fn the_list_has_the_shipped_policies_and_the_rules() {
     insta::assert_snapshot!(Workplace::new().run("policy list").out);
-    assert_eq!(names().len(), 24);
+    assert_eq!(names().len(), 26);
 }
 
 #[test]

@@ -316,7 +316,8 @@ fn shown(value: f64, unit: &str) -> String {
     };
     match unit {
         "massg" => scaled(&[(1e6, "t"), (1e3, "kg"), (1.0, "g")]),
-        "kwatth" => scaled(&[(1e3, "MWh"), (1.0, "kWh"), (1e-3, "Wh")]).replace("0 Wh", "0 kWh"),
+        "kwatth" if value == 0.0 => "0 kWh".to_owned(),
+        "kwatth" => scaled(&[(1e3, "MWh"), (1.0, "kWh"), (1e-3, "Wh")]),
         "percentunit" => format!("{} %", digits(value * 100.0)),
         "s" if value == 0.0 => "0 s".to_owned(),
         "s" => scaled(&[

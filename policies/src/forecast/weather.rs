@@ -144,10 +144,22 @@ mod tests {
         };
         assert_eq!(weather(3).end(), start + Span::HOUR * 5);
         assert_eq!(weather(7).end(), start + Span::HOUR * 7);
-        assert_eq!(weather(3).at(start + Span::HOUR * 2), Some(&[1.0; QUANTITIES]));
-        assert_eq!(weather(3).mean(start + Span::HOUR * 4, 5), Some([1.0; QUANTITIES]));
+        // At 20 degrees nothing is heated or cooled.
+        let row = [1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 1.0];
+        assert_eq!(weather(3).at(start + Span::HOUR * 2), Some(&row));
+        assert_eq!(weather(3).mean(start + Span::HOUR * 4, 5), Some(row));
         assert_eq!(weather(3).mean(start + Span::HOUR * 4, 6), None);
         assert_eq!(weather(0).at(start - Span::HOUR), None);
+    }
+
+    #[test]
+    fn cold_is_heated_and_heat_is_cooled() {
+        let degrees =
+            |celsius: f64| row([Some(0.0), Some(celsius), Some(0.0)]).map(|row| [row[4], row[5]]);
+        assert_eq!(degrees(5.0), Some([1.0, 0.0]));
+        assert_eq!(degrees(17.0), Some([0.0, 0.0]));
+        assert_eq!(degrees(30.0), Some([0.0, 1.0]));
+        assert_eq!(degrees(f64::NAN), None);
     }
 
     #[test]
