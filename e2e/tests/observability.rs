@@ -28,8 +28,9 @@ use serde_json::{Value, json};
 /// For what takes a second or two on an idle machine.
 const SOON: Duration = Duration::from_secs(60);
 
-/// What dashboards and rules ask for and nothing that runs here has: it is the controller's.
-const AWAITED: [&str; 1] = ["carbonkube_migrations_total"];
+/// What dashboards and rules may ask for without an answer here: what is the controller's, and rates of
+/// failure of a source whose requests did not rise while Prometheus looked, being asked once in many minutes.
+const AWAITED: [&str; 2] = ["carbonkube_migrations_total", "carbonkube_source_requests_total"];
 
 /// The jobs' names that the chart gives them.
 const EXTENDER: &str = "carbon-kube-extender";

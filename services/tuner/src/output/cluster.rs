@@ -101,6 +101,12 @@ impl Cluster {
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {
                 Ok(Promoted::Changed)
             }
+            // Where it was deleted, applying would create it, which the job may not.
+            Err(kube::Error::Api(status))
+                if status.code == 403 && self.read(POLICY.0).await?.is_none() =>
+            {
+                Ok(Promoted::Changed)
+            }
             Err(error) => Err(failed(POLICY.0, error)),
         }
     }
