@@ -32,7 +32,9 @@ e2e: ## Run the end-to-end tests on a real etcd, kube-apiserver and kube-schedul
 
 .PHONY: dashboards
 dashboards: ## Draw the dashboards' queries, as a real Prometheus answers them under load, into docs/pictures (3 minutes)
-	cargo test --locked --package carbon-kube-e2e --test observability -- --ignored --nocapture the_dashboards_are_drawn
+	cargo build --locked --workspace --all-features --bins
+	CARBON_KUBE_E2E_BINARIES="$(abspath $(or $(CARGO_TARGET_DIR),target))/debug" \
+		cargo test --locked --workspace --all-features --test observability -- --ignored --nocapture the_dashboards_are_drawn
 
 .PHONY: openapi
 openapi: ## Hold a running extender to what it says of itself at /openapi.json, by schemathesis (needs Python)
