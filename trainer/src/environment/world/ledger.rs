@@ -177,6 +177,11 @@ impl Ledger {
         self.jobs.iter().map(|job| job.grams).sum()
     }
 
+    /// What all jobs are credited, in grams.
+    pub(super) fn credit_grams(&self) -> f64 {
+        self.jobs.iter().map(|job| job.credit).sum()
+    }
+
     /// Core-hours of all jobs.
     pub(super) fn core_hours(&self) -> f64 {
         self.jobs.iter().map(|job| job.cores * job.hours).sum()

@@ -162,7 +162,8 @@ struct Running {
     adjustments: Vec<f64>,
     episode: Episode,
     ledger: Ledger,
-    /// Where the rule is what is credited: grams of the whole episode if it decides alone from now on.
+    /// Where the rule is what is credited: grams of the whole episode if it decides alone from now
+    /// on.
     expected: f64,
     is_over: bool,
 }
@@ -289,7 +290,8 @@ impl WorldEnvironment {
         let (zone, world) = self.world(seed, &options);
         let world = Arc::new(world);
         let ledger = self.ledger(&world);
-        let expected = self.expected(&world, &[]);
+        // What the rule emits alone is what is credited in all.
+        let expected = ledger.credit_grams();
         let policy = Arc::clone(&self.policy);
         let episode = Episode::new(world, policy);
         let running = Running {
@@ -314,12 +316,8 @@ impl WorldEnvironment {
         Ledger::new(world, &reference(world), by_rule.as_ref(), &self.config)
     }
 
-    /// Grams of a whole episode that begins with these adjustments and goes on by the rule alone; 0
-    /// where nobody asks.
+    /// Grams of a whole episode that begins with these adjustments and goes on by the rule alone.
     fn expected(&self, world: &Arc<World>, adjustments: &[f64]) -> f64 {
-        if self.config.credit != Credit::Rule {
-            return 0.0;
-        }
         let policy = Arc::clone(&self.policy);
         let mut episode = Episode::new(Arc::clone(world), policy);
         for &adjustment in adjustments {
