@@ -169,7 +169,7 @@ pub enum Input {
     ForecastMin24h,
     /// Mean of the same.
     ForecastMean24h,
-    /// Work of held pods, in hours of all of the zone's cores.
+    /// Work of held pods, in hours of all of the zone's cores, at most 3.
     HeldWork,
     /// How long the most urgent held pod can still wait, in days, 0 to 1.
     Slack,
@@ -179,6 +179,10 @@ pub enum Input {
 
 /// The most that [`Input::AdjustmentRange`] says.
 const WIDEST_RANGE: f64 = 10.0;
+
+/// The most that [`Input::HeldWork`] says, in hours: a zone that is full for so long takes no more
+/// work in the next interval, however long the queue behind it is.
+const MOST_HELD: f64 = 3.0;
 
 impl Input {
     /// Every input, in the order of version 1.
@@ -220,7 +224,7 @@ impl Input {
             Self::ForecastMean6h => expected(seen.forecast.mean_6h),
             Self::ForecastMin24h => expected(seen.forecast.min_24h),
             Self::ForecastMean24h => expected(seen.forecast.mean_24h),
-            Self::HeldWork => seen.held_hours,
+            Self::HeldWork => Some(seen.held_hours?.min(MOST_HELD)),
             Self::Slack => Some((seen.slack?.hours() / 24.0).clamp(0.0, 1.0)),
             Self::AdjustmentRange => Some((MAX_ADJUSTMENT / seen.scale?.spread).min(WIDEST_RANGE)),
         }
@@ -231,7 +235,8 @@ impl Input {
         match self {
             Self::HourSin | Self::HourCos | Self::WeekdaySin | Self::WeekdayCos => (-1.0, 0.0, 1.0),
             Self::PreviousAdjustment => (-1.0, 0.0, 1.0),
-            Self::MigrationRate | Self::PowerRatio | Self::HeldWork => (0.0, 0.0, 1e6),
+            Self::MigrationRate | Self::PowerRatio => (0.0, 0.0, 1e6),
+            Self::HeldWork => (0.0, 0.0, MOST_HELD),
             Self::Slack => (0.0, 1.0, 1.0),
             Self::AdjustmentRange => (0.0, 1.0, WIDEST_RANGE),
             _ => (-1e5, 0.0, 1e5),
@@ -426,6 +431,14 @@ mod tests {
         // 41 of 168 hours are less than a quarter.
         let late = series((0..200).map(|hour| (hour >= 168 - 41).then_some(20.0)));
         assert_eq!(ZoneScale::of(&History::new(&late, NOW)), None);
+    }
+
+    #[test]
+    fn a_queue_of_days_says_no_more_than_one_of_three_hours() {
+        let value = |hours| Input::HeldWork.value(&Observation { held_hours: hours, ..seen() });
+        assert_eq!(value(Some(2.9)), Some(2.9));
+        assert_eq!(value(Some(72.0)), Some(3.0));
+        assert_eq!(value(None), None);
     }
 
     #[test]
