@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo bench -p carbon-kube-trainer --bench agents -- speed [WIDTH BATCH]
-//! cargo bench -p carbon-kube-trainer --bench agents -- pendulum [SEEDS [TEMPERATURE]]
+//! cargo bench -p carbon-kube-trainer --bench agents -- pendulum [SEEDS [RATE [TEMPERATURE]]]
 //! cargo bench -p carbon-kube-trainer --bench agents -- mountain-car [SEEDS]
 //! cargo bench -p carbon-kube-trainer --bench agents -- cart-pole [SEEDS]
 //! ```
@@ -52,7 +52,14 @@ fn main() {
     match arguments.first().map(String::as_str) {
         None | Some("speed") => speed(&arguments),
         Some("pendulum") => {
-            pendulum(seeds(10), arguments.get(2).map_or(1.0, |first| first.parse().unwrap()));
+            let number = |at: usize| arguments.get(at).map(|number| number.parse::<f64>().unwrap());
+            let defaults = sac::Settings::default();
+            let settings = sac::Settings {
+                learning_rate: number(2).unwrap_or(defaults.learning_rate),
+                initial_temperature: number(3).unwrap_or(defaults.initial_temperature),
+                ..defaults
+            };
+            pendulum(seeds(10), &settings);
         }
         Some("mountain-car") => mountain_car(seeds(3)),
         Some("cart-pole") => cart_pole(seeds(5)),
@@ -204,15 +211,13 @@ fn table(curves: &[Curve]) {
     }
 }
 
-fn pendulum(seeds: u64, initial_temperature: f64) {
-    let settings = sac::Settings { initial_temperature, ..sac::Settings::default() };
+fn pendulum(seeds: u64, settings: &sac::Settings) {
     let mut curves = Vec::new();
     for seed in 1..=seeds {
         let start = cpu_seconds();
         let mut curve = Curve::default();
-        let agent = sac(&settings, seed);
-        let mut training =
-            training(Pendulum::default, agent, &settings, seed, 1, pendulum_starts());
+        let agent = sac(settings, seed);
+        let mut training = training(Pendulum::default, agent, settings, seed, 1, pendulum_starts());
         training.run(20_000, None, &mut curve).unwrap();
         let means: Vec<String> =
             curve.evaluations.iter().map(|at| format!("{:.1}", at.mean())).collect();

@@ -1,7 +1,7 @@
 """Stable-Baselines3 and sbx on what `trainer/benches/agents.rs` runs: one JSON line per result.
 
     peers.py speed sb3|sbx WIDTH BATCH   gradient updates per CPU second, updates alone and whole loop
-    peers.py curve SEED                  returns of SB3's SAC on Pendulum-v1 by training step
+    peers.py curve SEED [RATE]           returns of SB3's SAC on Pendulum-v1 by training step
 """
 
 import json
@@ -21,10 +21,10 @@ STARTS = 20
 WARM_UP = 1000
 
 
-def sac(peer, width, batch, seed, env):
+def sac(peer, width, batch, seed, env, rate=3e-4):
     """SAC with the settings that both sides share; the rest are the peer's defaults, which are the same."""
     settings = dict(
-        learning_rate=3e-4, batch_size=batch, tau=0.005, gamma=0.99, train_freq=1, gradient_steps=1,
+        learning_rate=rate, batch_size=batch, tau=0.005, gamma=0.99, train_freq=1, gradient_steps=1,
         learning_starts=WARM_UP, buffer_size=100_000, seed=seed, verbose=0,
     )
     if peer == "sbx":
@@ -76,14 +76,14 @@ def evaluate(model):
     return float(np.mean(returns))
 
 
-def curve(seed):
-    model = sac("sb3", 64, 64, seed, gym.make("Pendulum-v1"))
+def curve(seed, rate):
+    model = sac("sb3", 64, 64, seed, gym.make("Pendulum-v1"), rate)
     spent = 0.0
     for step in range(5_000, 20_001, 5_000):
         start = time.process_time()
         model.learn(5_000, reset_num_timesteps=step == 5_000)
         spent += time.process_time() - start
-        print(json.dumps(dict(peer="sb3", seed=seed, step=step, mean_return=evaluate(model), cpu_seconds=spent)),
+        print(json.dumps(dict(peer="sb3", seed=seed, rate=rate, step=step, mean_return=evaluate(model), cpu_seconds=spent)),
               flush=True)
 
 
@@ -91,7 +91,7 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["speed", peer, width, batch]:
             speed(peer, int(width), int(batch))
-        case ["curve", seed]:
-            curve(int(seed))
+        case ["curve", seed, *rate]:
+            curve(int(seed), float(rate[0]) if rate else 3e-4)
         case _:
             sys.exit(__doc__)
