@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Tensor, bail};
 
 use super::mlp::{Layer, Shape};
-use super::product::{Epilogue, Matrix, multiply, sum_of_rows};
+use super::product::{Epilogue, Matrix, keep_where_positive, multiply, sum_of_rows};
 use super::{slice, spare, with_numbers};
 
 /// Where the gradient of the parameters is put on the way back.
@@ -126,8 +126,7 @@ impl FusedMlp {
                 let left = Matrix::new(input, rows, layer.inputs).transposed();
                 let weights = &mut by_parameters[layer.weights.clone()];
                 multiply(left, output, Epilogue::default(), weights);
-                by_parameters[layer.bias.clone()]
-                    .copy_from_slice(&sum_of_rows(&by_output, layer.outputs));
+                sum_of_rows(&by_output, &mut by_parameters[layer.bias.clone()]);
             }
             if at == 0 && !self.input_wanted {
                 spare::give(by_output);
@@ -138,9 +137,9 @@ impl FusedMlp {
             let mut by_input = spare::take(rows * layer.inputs);
             multiply(output, weights, Epilogue::default(), &mut by_input);
             if at > 0 {
-                for (gradient, hidden) in by_input.iter_mut().zip(input) {
-                    *gradient = if *hidden > 0.0 { *gradient } else { 0.0 };
-                }
+                let mut kept = spare::take(by_input.len());
+                keep_where_positive(&by_input, input, &mut kept);
+                spare::give(std::mem::replace(&mut by_input, kept));
             }
             spare::give(std::mem::replace(&mut by_output, by_input));
         }

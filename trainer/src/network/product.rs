@@ -113,16 +113,26 @@ pub fn multiply(left: Matrix<'_>, right: Matrix<'_>, epilogue: Epilogue<'_>, res
     });
 }
 
-/// Adds up the rows of a matrix with so many columns.
-#[must_use]
-pub fn sum_of_rows(data: &[f32], columns: usize) -> Vec<f32> {
-    let mut sums = vec![0.0; columns];
-    for row in data.chunks_exact(columns) {
-        for (sum, x) in sums.iter_mut().zip(row) {
-            *sum += x;
+/// Adds up the rows of a matrix, which has as many columns as there are sums.
+pub fn sum_of_rows(data: &[f32], sums: &mut [f32]) {
+    sums.fill(0.0);
+    Arch::new().dispatch(|| {
+        for row in data.chunks_exact(sums.len()) {
+            for (sum, x) in sums.iter_mut().zip(row) {
+                *sum += x;
+            }
         }
-    }
-    sums
+    });
+}
+
+/// What a ReLU lets through backwards: 0 where its answer was not above 0. Into a vector of its own: in
+/// place the compiler stores only the zeros, by a mask, which some processors are slow at.
+pub fn keep_where_positive(gradients: &[f32], answers: &[f32], result: &mut [f32]) {
+    Arch::new().dispatch(|| {
+        for ((kept, gradient), answer) in result.iter_mut().zip(gradients).zip(answers) {
+            *kept = if *answer > 0.0 { *gradient } else { 0.0 };
+        }
+    });
 }
 
 struct Product<'a> {
@@ -175,21 +185,15 @@ impl Product<'_> {
             for down in 0..rows.div_ceil(TILE_ROWS) {
                 let sums = [[bias[0], bias[1]]; TILE_ROWS];
                 let sums = if down == full {
-                    let columns = panels.left.chunks_exact(TILE_ROWS);
-                    tile(simd, columns.map(|x| [x[0], x[1], x[2], x[3], x[4], x[5]]), right, sums)
+                    tile(simd, panels.left.chunks_exact(TILE_ROWS).map(six), right, sums)
                 } else if left.transposed {
-                    let columns = left.data[down * TILE_ROWS..].chunks(rows);
-                    let columns = columns.map(|x| {
-                        let x = &x[..TILE_ROWS];
-                        [x[0], x[1], x[2], x[3], x[4], x[5]]
-                    });
-                    tile(simd, columns, right, sums)
+                    tile(simd, left.data[down * TILE_ROWS..].chunks(rows).map(six), right, sums)
                 } else {
                     let row = |at: usize| &left.data[(down * TILE_ROWS + at) * inner..][..inner];
                     let low = row(0).iter().zip(row(1)).zip(row(2));
                     let high = row(3).iter().zip(row(4)).zip(row(5));
                     let columns =
-                        low.zip(high).map(|(((a, b), c), ((d, e), f))| [*a, *b, *c, *d, *e, *f]);
+                        low.zip(high).map(|(((a, b), c), ((d, e), f))| [a, b, c, d, e, f]);
                     tile(simd, columns, right, sums)
                 };
                 let first = across * width;
@@ -251,17 +255,25 @@ impl Product<'_> {
     }
 }
 
+/// The first six. Borrowed: numbers that are copied into an array are loaded in pairs and taken apart,
+/// instead of being spread over a vector as they are loaded.
+#[inline(always)]
+fn six(column: &[f32]) -> [&f32; TILE_ROWS] {
+    let x = &column[..TILE_ROWS];
+    [&x[0], &x[1], &x[2], &x[3], &x[4], &x[5]]
+}
+
 /// Adds the product of columns of 6 and rows of 2 vectors to sums that stay in registers.
 #[inline(always)]
-fn tile<S: Simd>(
+fn tile<'a, S: Simd>(
     simd: S,
-    columns: impl Iterator<Item = [f32; TILE_ROWS]>,
+    columns: impl Iterator<Item = [&'a f32; TILE_ROWS]>,
     right: &[S::f32s],
     mut sums: [[S::f32s; 2]; TILE_ROWS],
 ) -> [[S::f32s; 2]; TILE_ROWS] {
     for (x, y) in columns.zip(right.as_chunks::<2>().0) {
         for (sum, x) in sums.iter_mut().zip(x) {
-            let x = simd.splat_f32s(x);
+            let x = simd.splat_f32s(*x);
             sum[0] = simd.mul_add_f32s(x, y[0], sum[0]);
             sum[1] = simd.mul_add_f32s(x, y[1], sum[1]);
         }
