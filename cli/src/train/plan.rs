@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use carbon_kube_policies::forecast::library;
+use carbon_kube_policies::library as policies;
 use carbon_kube_trainer::agents::{a2c, dqn, sac};
 use carbon_kube_trainer::tuner::{
     Algorithm, Data, DataError, ForecastKind, Lesson, LessonError, TrainConfig,
@@ -99,6 +100,13 @@ fn make_absolute(config: &mut TrainConfig, base: &Path) -> Result<(), Failure> {
             .map_err(|error| Failure::new(format!("{source}: {error}")))?;
         *source = folder.display().to_string();
     }
+    if let Some(start) = &mut config.start
+        && policies::find(&start.policy).is_none()
+    {
+        let folder = std::path::absolute(base.join(&start.policy))
+            .map_err(|error| Failure::new(format!("{}: {error}", start.policy)))?;
+        start.policy = folder.display().to_string();
+    }
     Ok(())
 }
 
@@ -167,6 +175,8 @@ fn data(config: &TrainConfig, place: &str) -> Result<Data, Failure> {
             "name a folder that `carbon-kube forecast train` wrote, relative to the settings, or `{}`",
             library::DEFAULT
         )),
+        DataError::Start(_) => Failure::new(format!("{place}: {error}"))
+            .hint("name a shipped policy that `carbon-kube train` made, such as `sac-v1`, or its folder"),
         DataError::NotBundled(_) => Failure::new(format!("{place}: {error}"))
             .hint("give it `files`; `carbon-kube datasets list` shows what is bundled"),
         DataError::Range { .. } => Failure::new(format!("{place}: {error}"))

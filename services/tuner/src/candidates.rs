@@ -106,10 +106,11 @@ impl Files {
         name: &str,
         rule: &Settings,
         in_force: Option<&Loaded>,
-        provenance: Provenance,
     ) -> Result<Self, CandidateError> {
-        let written = |problem: String| CandidateError::Written { name: name.to_owned(), problem };
-        let tagged = serde_json::to_value(rule).map_err(|error| written(error.to_string()))?;
+        let tagged = serde_json::to_value(rule).map_err(|error| CandidateError::Written {
+            name: name.to_owned(),
+            problem: error.to_string(),
+        })?;
         let kind = rule.name();
         let settings = match tagged.get(kind) {
             Some(Value::Object(settings)) => settings.clone(),
@@ -126,11 +127,29 @@ impl Files {
                 || "default-scheduler".to_owned(),
                 |policy| policy.file.fallback.clone(),
             ),
-            provenance,
+            provenance: Provenance::default(),
         };
-        let yaml = serde_saphyr::to_string(&file).map_err(|error| written(error.to_string()))?;
-        Self::parse(yaml, None, None)
-            .map_err(|error| CandidateError::Policy { name: name.to_owned(), error })
+        Self::of_file(&file, None)
+    }
+
+    /// The same policy under this name, with another provenance.
+    ///
+    /// # Errors
+    ///
+    /// [`CandidateError`] for a name that is none.
+    pub fn with(&self, name: &str, provenance: Provenance) -> Result<Self, CandidateError> {
+        let file = PolicyFile { name: name.to_owned(), provenance, ..self.loaded.file.clone() };
+        Self::of_file(&file, self.actor.clone())
+    }
+
+    fn of_file(file: &PolicyFile, actor: Option<Vec<u8>>) -> Result<Self, CandidateError> {
+        let name = || file.name.clone();
+        let yaml = serde_saphyr::to_string(file).map_err(|error| CandidateError::Written {
+            name: name(),
+            problem: error.to_string(),
+        })?;
+        Self::parse(yaml, actor, None)
+            .map_err(|error| CandidateError::Policy { name: name(), error })
     }
 
     /// The policy itself.
@@ -154,7 +173,7 @@ pub fn of_rules(
         let kind = rule.name();
         let before = candidates.iter().filter(|one| one.files.loaded.file.kind == kind).count();
         let name = if before == 0 { kind.to_owned() } else { format!("{kind}-{}", before + 1) };
-        let files = Files::of_rule(&name, rule, in_force, Provenance::default())?;
+        let files = Files::of_rule(&name, rule, in_force)?;
         candidates.push(Candidate { name, files });
     }
     Ok(candidates)
@@ -192,7 +211,7 @@ pub fn of_percentiles(
         // A name takes no point.
         let name = format!("percentile-p{percentile}").replace('.', "-");
         let rule = Percentile { percentile, ..Percentile::default() }.into();
-        let files = Files::of_rule(&name, &rule, in_force, Provenance::default())?;
+        let files = Files::of_rule(&name, &rule, in_force)?;
         Ok(Candidate { name, files })
     };
     percentiles.iter().map(one).collect()
@@ -221,6 +240,21 @@ mod tests {
         // As YAML, read by whoever has it in force.
         let again = Files::parse(candidates[1].files.yaml.clone(), None, None).unwrap();
         assert_eq!(again, candidates[1].files);
+    }
+
+    #[test]
+    fn a_policy_keeps_what_it_does_under_another_name_with_another_provenance() {
+        for shipped in library::ALL {
+            let yaml = shipped.yaml.to_owned();
+            let files = Files::parse(yaml, shipped.actor.map(<[u8]>::to_vec), None).unwrap();
+            let provenance = Provenance { seeds: vec![7], ..Provenance::default() };
+            let other = files.with("other", provenance.clone()).unwrap();
+            let file = &other.loaded.file;
+            assert_eq!((file.name.as_str(), &file.provenance), ("other", &provenance));
+            assert_eq!((other.policy(), &other.actor), (files.policy(), &files.actor));
+            assert_eq!(file.fallback, files.loaded.file.fallback);
+            assert!(files.with("No Name", provenance).is_err());
+        }
     }
 
     #[test]

@@ -149,6 +149,27 @@ pub struct Candidates {
     /// tunes nothing. Default 10, 20, 30, 40 and 50.
     #[schemars(length(max = 16), inner(range(min = 0.0, max = 100.0)))]
     pub percentiles: Vec<f64>,
+    /// The network of the policy in force, trained on from where it is on the days before the held-out ones, is a
+    /// candidate. It has to be a `kind: tuner` with `output: tanh`, such as `sac-v1`, and there have to be 16 days
+    /// before the held-out ones; otherwise the job goes on without it and says why. `{}` takes every default.
+    /// Default: off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fine_tune: Option<FineTune>,
+}
+
+/// How the network of the policy in force is trained on.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct FineTune {
+    /// Steps of the training, each an hour of a zone; the first eighth only looks. Default 4,000.
+    #[schemars(range(min = 100, max = 1_000_000))]
+    pub steps: u64,
+    /// Learning rate, above 0. Default 0.0001.
+    #[schemars(range(min = 1e-6, max = 0.01))]
+    pub learning_rate: f64,
+    /// Updates per step; in the first quarter of them only the critics learn. Default 0.5.
+    #[schemars(range(min = 0.1, max = 10.0))]
+    pub updates_per_step: f64,
 }
 
 /// How policies that plan see the future. None of these sees more than the past.
@@ -253,6 +274,11 @@ impl Configuration for Config {
         for (i, value) in candidates.percentiles.iter().enumerate() {
             within(&format!("candidates.percentiles[{i}]"), *value, 0.0, 100.0)?;
         }
+        if let Some(FineTune { steps, learning_rate, updates_per_step }) = candidates.fine_tune {
+            within("candidates.fineTune.steps", steps as f64, 100.0, 1e6)?;
+            within("candidates.fineTune.learningRate", learning_rate, 1e-6, 0.01)?;
+            within("candidates.fineTune.updatesPerStep", updates_per_step, 0.1, 10.0)?;
+        }
         Ok(())
     }
 }
@@ -318,7 +344,14 @@ impl Default for Candidates {
             Plan::default().into(),
             LowestWindow::default().into(),
         ];
-        Self { rules, folders: Vec::new(), percentiles: vec![10.0, 20.0, 30.0, 40.0, 50.0] }
+        let percentiles = vec![10.0, 20.0, 30.0, 40.0, 50.0];
+        Self { rules, folders: Vec::new(), percentiles, fine_tune: None }
+    }
+}
+
+impl Default for FineTune {
+    fn default() -> Self {
+        Self { steps: 4_000, learning_rate: 1e-4, updates_per_step: 0.5 }
     }
 }
 
@@ -349,6 +382,9 @@ mod tests {
             assert_eq!(Config::parse("c.yaml", text).unwrap(), Config::default());
         }
         assert_eq!(Config::default().promotion.mode, PromotionMode::Recommend);
+        assert_eq!(Config::default().candidates.fine_tune, None);
+        let on = Config::parse("c.yaml", "candidates: {fineTune: {}}").unwrap();
+        assert_eq!(on.candidates.fine_tune, Some(FineTune::default()));
     }
 
     #[test]
@@ -377,6 +413,19 @@ mod tests {
             ("history: {files: {NO: []}}", "c.yaml: history.files.NO: names no file"),
             ("candidates: {percentiles: [30, 101]}", "candidates.percentiles[1]: is 101"),
             ("candidates: {rules: [percentle]}", "c.yaml: line 1"),
+            ("candidates: {fineTune: {stepps: 1}}", "unknown field `stepps`"),
+            (
+                "candidates: {fineTune: {steps: 99}}",
+                "c.yaml: candidates.fineTune.steps: is 99; expected 100 to 1000000",
+            ),
+            (
+                "candidates: {fineTune: {learningRate: 0}}",
+                "learningRate: is 0; expected 0.000001 to",
+            ),
+            (
+                "candidates: {fineTune: {updatesPerStep: 11}}",
+                "updatesPerStep: is 11; expected 0.1 to",
+            ),
         ] {
             let message = Config::parse("c.yaml", text).unwrap_err().to_string();
             assert!(message.contains(expected), "{text}: {message}");

@@ -3,7 +3,7 @@
 //! ```text
 //!  fitting days   percentile 10, 20, ... --> the best of them --.
 //!                                                               v
-//!  held-out days  default-scheduler | in force | rules, folders, the tuned one
+//!  held-out days  default-scheduler | in force | rules, folders, the tuned one, the network trained on
 //!                                        |
 //!                      those that are better beyond chance, and late no more than allowed
 //!                                        |
@@ -25,6 +25,7 @@ use tracing::{info, warn};
 use crate::backtest::{self, BacktestError, Score, Scores};
 use crate::candidates::{self, Candidate, CandidateError, Files};
 use crate::config::{Config, PromotionMode};
+use crate::fine_tune::{self, NotTuned};
 use crate::history::{self, HistoryError, Past};
 use crate::promotion::{self, Comparison, Objection};
 use crate::report;
@@ -172,13 +173,17 @@ fn judged(inputs: &Inputs, config: &Config, stop: &AtomicBool) -> Result<Judgeme
         return Err(Stop::Reason(reason.to_owned()));
     }
     let trial = Trial { inputs, config, past: &past, in_force, stop };
-    let candidates = trial.candidates(&world)?;
+    let (candidates, not_tuned) = trial.candidates(&world)?;
     let policies: Vec<Deployed> = std::iter::once(trial.policy())
         .chain(candidates.iter().map(|candidate| candidate.files.policy()))
         .collect();
     info!(policies = policies.len(), pods = held_out.pods.len(), "simulating the held-out days");
     let scores = backtest::run(&held_out, &policies, config.threads, stop)?;
-    trial.weigh(&candidates, &scores)
+    let mut judgement = trial.weigh(&candidates, &scores)?;
+    if let Some(reason) = not_tuned {
+        judgement.status.reason += &format!("; no network was trained on: {reason}");
+    }
+    Ok(judgement)
 }
 
 fn past(inputs: &Inputs, config: &Config) -> Result<Past, Stop> {
@@ -211,12 +216,24 @@ impl Trial<'_> {
         self.in_force.map(|files| &files.loaded)
     }
 
-    /// What is tried: each policy once, and none that is in force already.
-    fn candidates(&self, world: &World) -> Result<Vec<Candidate>, Stop> {
+    /// What is tried: each policy once, and none that is in force already; and why the network in force is not
+    /// among it, where it should be.
+    fn candidates(&self, world: &World) -> Result<(Vec<Candidate>, Option<NotTuned>), Stop> {
         let settings = &self.config.candidates;
         let mut all = candidates::of_rules(&settings.rules, self.loaded())?;
         all.extend(self.inputs.others.iter().cloned());
         all.extend(self.tuned(world)?);
+        let not_tuned = match self.fine_tuned()? {
+            Some(Ok(candidate)) => {
+                all.push(candidate);
+                None
+            }
+            Some(Err(reason)) => {
+                warn!(%reason, "no network was trained on");
+                Some(reason)
+            }
+            None => None,
+        };
         let (mut names, mut kept) = (BTreeSet::new(), Vec::<Candidate>::new());
         for mut candidate in all {
             let policy = candidate.files.policy();
@@ -232,7 +249,15 @@ impl Trial<'_> {
             names.insert(candidate.name.clone());
             kept.push(candidate);
         }
-        Ok(kept)
+        Ok((kept, not_tuned))
+    }
+
+    /// The network in force, trained on; `None` where nobody asked for it.
+    fn fine_tuned(&self) -> Result<Option<Result<Candidate, NotTuned>>, Stop> {
+        let Self { inputs, config, past, stop, .. } = self;
+        let Some(settings) = &config.candidates.fine_tune else { return Ok(None) };
+        let history = inputs.history_sha256.as_deref();
+        Ok(Some(fine_tune::candidate(settings, self.loaded(), past, config, history, stop)?))
     }
 
     /// The percentile that emits least on the days before the held-out ones, of those whose jobs are not later than
@@ -333,7 +358,8 @@ impl Trial<'_> {
         }
     }
 
-    /// The files that would be put in force. A rule's say where they come from; a folder's stay as they are.
+    /// The files that would be put in force. Those of a rule and of a network that was trained on say where they come
+    /// from; a folder's stay as they are.
     fn files(&self, candidate: &Candidate, comparison: &Comparison) -> Result<Files, Stop> {
         let Files { loaded, .. } = &candidate.files;
         if self.inputs.others.iter().any(|other| other.files == candidate.files) {
@@ -350,20 +376,22 @@ impl Trial<'_> {
             ("gramsBelowPreviousHigh", better.high),
             ("moreDelayHours", Some(comparison.more_delay_hours)),
         ];
+        let promoted = format!(
+            "Promoted by carbon-kube-tuner in the place of {previous}: better on {} to {} of {}.",
+            self.past.held_out_from,
+            self.past.to,
+            names(self.past.zones.keys()).join(", "),
+        );
+        let own = loaded.file.provenance.clone();
+        let history = self.inputs.history_sha256.iter();
         let provenance = Provenance {
-            description: format!(
-                "Promoted by carbon-kube-tuner in the place of {previous}: better on {} to {} of {}.",
-                self.past.held_out_from,
-                self.past.to,
-                names(self.past.zones.keys()).join(", "),
-            ),
+            description: format!("{} {promoted}", own.description).trim_start().to_owned(),
             scenario: self.inputs.workload.name(),
             seeds: vec![self.config.seed],
-            datasets: self
-                .inputs
-                .history_sha256
-                .iter()
-                .map(|sum| ("history.json".to_owned(), sum.clone()))
+            datasets: own
+                .datasets
+                .into_iter()
+                .chain(history.map(|sum| ("history.json".to_owned(), sum.clone())))
                 .collect(),
             code_version: env!("CARGO_PKG_VERSION").to_owned(),
             command: "carbon-kube-tuner --output stdout".to_owned(),
@@ -372,7 +400,7 @@ impl Trial<'_> {
                 .filter_map(|(name, value)| Some((name.to_owned(), rounded(value?))))
                 .collect(),
         };
-        let files = Files::of_rule(&candidate.name, &loaded.settings, self.loaded(), provenance)?;
+        let files = candidate.files.with(&candidate.name, provenance)?;
         if files.policy() != candidate.files.policy() {
             let reason = format!("{} does not read as what was judged", candidate.name);
             return Err(Stop::Reason(reason));

@@ -3,7 +3,7 @@
 //! ```text
 //!  history.json, files --history--> Past: one signal, no gaps, [from | held out ... to)
 //!  scenario, or built in --workload--> World --lay--> the same jobs on these days
-//!  policy.yaml, settings --candidates--> policies
+//!  policy.yaml, settings --candidates, fine_tune--> policies
 //!                                          |
 //!        backtest: each of them on the same jobs -> grams by zone and day
 //!                                          |
@@ -18,6 +18,7 @@
 pub mod backtest;
 pub mod candidates;
 pub mod config;
+pub mod fine_tune;
 pub mod history;
 pub mod judge;
 pub mod output;

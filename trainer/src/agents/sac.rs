@@ -74,6 +74,8 @@ pub struct Sac {
     noise: Pcg64,
     sampling: Pcg64,
     updates: u64,
+    /// Where the actor was not made anew: the updates in which it stays as it is.
+    critics_first: Option<u64>,
     metrics: Vec<Metric>,
 }
 
@@ -116,12 +118,30 @@ impl Sac {
             noise: seed::stream(root, "sac noise"),
             sampling: seed::stream(root, "sac replay"),
             updates: 0,
+            critics_first: None,
             metrics: Vec::new(),
             choices,
             actor,
             critics,
             settings,
         })
+    }
+
+    /// The same agent with an actor that has learned before. The critics have not, so for the first updates it
+    /// stays as it is, and so does the temperature. Its warm-up is its own noise: random actions would fill
+    /// the replay buffer with what it never does.
+    ///
+    /// # Errors
+    ///
+    /// [`AgentError::Tensor`] where the parameters are of another shape.
+    pub fn started(self, actor: Vec<f32>, critics_first: u64) -> Result<Self, AgentError> {
+        self.actor.set(actor)?;
+        Ok(Self { critics_first: Some(critics_first), ..self })
+    }
+
+    /// Whether the actor and the temperature learn.
+    fn actor_learns(&self) -> bool {
+        self.critics_first.is_none_or(|first| self.updates >= first)
     }
 
     /// The network that decides: mean and logarithm of the standard deviation of each number.
@@ -156,10 +176,13 @@ impl Sac {
 
         // Temperature, equation 18: J = -log(alpha) * (log pi + target entropy). The logarithm, as in
         // the authors' code, so that it stays positive.
+        let actor_learns = self.actor_learns();
         let entropy = -f64::from(log_density.mean_all()?.to_scalar::<f32>()?);
         let gradient = (entropy - self.target_entropy()) as f32;
-        self.temperature_optimizer
-            .step_numbers(std::slice::from_mut(&mut self.log_temperature), &[gradient]);
+        if actor_learns {
+            self.temperature_optimizer
+                .step_numbers(std::slice::from_mut(&mut self.log_temperature), &[gradient]);
+        }
 
         // Target of both critics, equation 3 and 5: r + gamma (min Q'(s', a') - alpha log pi(a'|s')).
         let noise = self.normal(rows * numbers);
@@ -199,8 +222,10 @@ impl Sac {
         let [first, second] = &self.critics;
         let values = first.forward_frozen(&input)?.minimum(&second.forward_frozen(&input)?)?;
         let loss = ((log_density * temperature)? - values.squeeze(1)?)?.mean_all()?;
-        let gradient = answer.gradient(&loss)?;
-        self.actor_optimizer.step(self.actor.parameters(), &gradient.parameters)?;
+        if actor_learns {
+            let gradient = answer.gradient(&loss)?;
+            self.actor_optimizer.step(self.actor.parameters(), &gradient.parameters)?;
+        }
         let actor_loss = f64::from(loss.to_scalar::<f32>()?);
         let actor_loss = checked("actor_loss", actor_loss, self.updates)?;
 
@@ -240,7 +265,7 @@ impl Agent for Sac {
     fn act(&mut self, observations: &[f32], mode: Mode) -> Result<Vec<f32>, AgentError> {
         let numbers = self.choices.len();
         let rows = observations.len() / self.actor.shape().input();
-        if mode == Mode::WarmUp {
+        if mode == Mode::WarmUp && self.critics_first.is_none() {
             return Ok(self.choices.any_of_rows(rows, &mut self.warm_up));
         }
         let answers = self.actor.respond(observations)?;

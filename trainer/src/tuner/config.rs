@@ -30,6 +30,9 @@ pub struct TrainConfig {
     pub description: String,
     /// What learns, with its settings. Default `sac`.
     pub algorithm: Algorithm,
+    /// The policy that it starts from. Default: none, and it learns from nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start: Option<StartConfig>,
     /// Steps of all environments together, 1 to 1,000,000,000. Default 100,000.
     pub steps: u64,
     /// Trainings with seeds of their own, from `training.seed` on, 1 to 100. Default 3.
@@ -40,7 +43,8 @@ pub struct TrainConfig {
     pub keep_checkpoints: usize,
     /// The loop: seed, warm-up, evaluations, checkpoints, patience.
     pub training: training::Settings,
-    /// The world that it learns in.
+    /// The world that it learns in. With `start`, the policy's base rule, observation, action, bounds and
+    /// control interval win over those here.
     pub environment: WorldConfig,
     /// How the future is seen. Default `noisy`.
     pub forecast: ForecastKind,
@@ -63,6 +67,7 @@ impl Default for TrainConfig {
             name: "tuner".to_owned(),
             description: String::new(),
             algorithm: Algorithm::default(),
+            start: None,
             steps: 100_000,
             seeds: 3,
             num_envs: 4,
@@ -75,6 +80,23 @@ impl Default for TrainConfig {
             validation_episodes: 8,
         }
     }
+}
+
+/// What a training starts from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct StartConfig {
+    /// A policy of `sac`: the name of a shipped one, or a folder with `policy.yaml` and `actor.safetensors`, relative
+    /// to `train.yaml`. `algorithm.sac.hidden` has to be its own.
+    pub policy: String,
+    /// The first updates, in which only the critics learn and the actor stays as it is: they are new, and
+    /// would ruin it. Default 1,000.
+    #[serde(default = "critics_first")]
+    pub critics_first: u64,
+}
+
+fn critics_first() -> u64 {
+    1_000
 }
 
 /// An algorithm with its settings.
@@ -305,6 +327,13 @@ impl TrainConfig {
         serde_saphyr::to_string(self).expect("settings have text keys and plain values")
     }
 
+    /// How many updates a training of them makes.
+    #[must_use]
+    pub fn updates(&self) -> u64 {
+        let steps = self.steps.saturating_sub(self.training.warm_up_steps);
+        (steps as f64 * self.training.updates_per_step) as u64
+    }
+
     /// Whether the settings can be used.
     ///
     /// # Errors
@@ -342,6 +371,15 @@ impl TrainConfig {
             ),
         ])?;
         self.algorithm.check()?;
+        if let Some(start) = &self.start
+            && start.critics_first >= self.updates()
+        {
+            let updates = self.updates();
+            return Err(format!(
+                "start.criticsFirst: is {}, and there are {updates} updates: the actor would never learn",
+                start.critics_first
+            ));
+        }
         self.environment.check().map_err(|problem| format!("environment.{problem}"))
     }
 }
@@ -368,6 +406,11 @@ mod tests {
             ("numEnvs: 0", "numEnvs: expected 1 to 256"),
             ("zones: []", "zones: expected at least one"),
             ("zones: [{zone: EU-DE}, {zone: EU-DE}]", "zones: one is there twice"),
+            (
+                "{steps: 5000, start: {policy: sac-v1, criticsFirst: 4000}}",
+                "start.criticsFirst: is 4000, and there are 4000 updates",
+            ),
+            ("start: {criticsFirst: 3}", "missing field `policy`"),
             ("version: 2", "version 2; this program reads version 1"),
             ("algorithm: {sac: {discount: 1.5}}", "algorithm.sac.discount: expected 0 to 1"),
             ("algorithm: {dqn: {hidden: []}}", "algorithm.dqn.hidden: expected 1 to 7 layers"),

@@ -19,6 +19,7 @@ use carbon_kube_sim::forecast::{self, LoadError};
 
 use super::config::{ForecastKind, Range, TrainConfig, ZoneConfig};
 use super::remembered::Remembered;
+use super::start::{Start, StartError};
 use crate::checkpoint::sha256;
 use crate::environment::world::ZoneSource;
 
@@ -31,9 +32,12 @@ pub struct Data {
     pub validation: Vec<ZoneSource>,
     /// How the future is seen.
     pub forecast: ForecastModel,
+    /// The policy that a training starts from.
+    pub start: Option<Start>,
     /// What is to be known of the forecast: where it saw hours that it is asked to foresee.
     pub notes: Vec<String>,
-    /// SHA-256 of the data by name: of files, or of the values of a bundled series.
+    /// SHA-256 of the data by name: of files, or of the values of a bundled series; of `policy/NAME`, that
+    /// a training starts from.
     pub sha256: BTreeMap<String, String>,
 }
 
@@ -54,6 +58,9 @@ pub enum DataError {
     /// The forecast can't be read.
     #[error(transparent)]
     Forecast(#[from] LoadError),
+    /// The policy to start from can't be.
+    #[error(transparent)]
+    Start(#[from] StartError),
     /// A zone without files that is not bundled either.
     #[error("zone `{0}` has no `files`, and is not among the bundled ones")]
     NotBundled(Zone),
@@ -75,13 +82,7 @@ impl Data {
     /// [`DataError`] names the zone or the file. Whether the ranges hold an episode is up to the
     /// environments.
     pub fn read(config: &TrainConfig, base: &Path) -> Result<Self, DataError> {
-        let mut data = Self {
-            training: Vec::new(),
-            validation: Vec::new(),
-            forecast: ForecastModel::Noisy,
-            notes: Vec::new(),
-            sha256: BTreeMap::new(),
-        };
+        let mut data = Self::nothing();
         for zone in &config.zones {
             let series = Arc::new(data.series(zone, base)?);
             let (training, validation) = ranges(zone, &series, config.embargo_days)?;
@@ -90,7 +91,45 @@ impl Data {
             data.validation.extend((!validation.is_empty()).then(|| source(validation)));
         }
         data.forecast = data.forecast(&config.forecast, base)?;
+        if let Some(start) = &config.start {
+            data.start_from(Start::read(&start.policy, base)?);
+        }
         Ok(data)
+    }
+
+    /// Zones that are in memory, for a training that starts from a policy and that nobody validates. A folder
+    /// of `forecast` is relative to the working directory.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Forecast`].
+    pub fn of(
+        training: Vec<ZoneSource>,
+        forecast: &ForecastKind,
+        start: Start,
+    ) -> Result<Self, DataError> {
+        let mut data = Self { training, ..Self::nothing() };
+        data.forecast = data.forecast(forecast, Path::new(""))?;
+        data.start_from(start);
+        Ok(data)
+    }
+
+    fn nothing() -> Self {
+        Self {
+            training: Vec::new(),
+            validation: Vec::new(),
+            forecast: ForecastModel::Noisy,
+            start: None,
+            notes: Vec::new(),
+            sha256: BTreeMap::new(),
+        }
+    }
+
+    fn start_from(&mut self, start: Start) {
+        let policy = start.policy();
+        // The file holds the checksum of the weights.
+        self.sha256.insert(format!("policy/{}", policy.file.name), policy.sha256.clone());
+        self.start = Some(start);
     }
 
     fn forecast(&mut self, kind: &ForecastKind, base: &Path) -> Result<ForecastModel, DataError> {

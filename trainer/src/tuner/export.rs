@@ -26,7 +26,7 @@ pub struct PolicyFolder {
 }
 
 impl PolicyFolder {
-    /// A policy of these weights.
+    /// A policy of these weights, with the rule that takes over where it can't decide.
     ///
     /// # Errors
     ///
@@ -38,6 +38,7 @@ impl PolicyFolder {
     pub fn new(
         config: &TrainConfig,
         world: &WorldConfig,
+        fallback: &str,
         actor: Vec<u8>,
         provenance: Provenance,
     ) -> Result<Self, PolicyError> {
@@ -56,7 +57,7 @@ impl PolicyFolder {
             settings: serde_json::Map::new(),
             tuner: Some(card),
             bounds: world.bounds,
-            fallback: "default-scheduler".to_owned(),
+            fallback: fallback.to_owned(),
             provenance,
         };
         let yaml = serde_saphyr::to_string(&file).expect("text keys and plain values");
@@ -104,6 +105,31 @@ pub fn weights(
     };
     let layers: Vec<(Vec<f32>, Vec<f32>)> = shape.layers().enumerate().map(layer).collect();
     to_bytes(shape.input(), &layers)
+}
+
+/// The parameters of a soft actor-critic's actor that decides as this network does: the other way round than
+/// [`weights`]. `deviation` is that of its noise before the tangent, whatever it sees.
+///
+/// # Panics
+///
+/// Where the network has other widths than the shape; a bug.
+#[must_use]
+pub fn parameters(shape: &Shape, network: &Network, deviation: f64) -> Vec<f32> {
+    let mut numbers = vec![0.0; shape.parameters()];
+    let mut last = 0..0;
+    for (layer, (weights, bias)) in shape.layers().zip(network.layers()) {
+        for (output, row) in weights.chunks_exact(layer.inputs).enumerate() {
+            for (input, weight) in row.iter().enumerate() {
+                numbers[layer.weights.start + input * layer.outputs + output] = *weight;
+            }
+        }
+        numbers[layer.bias.clone()][..bias.len()].copy_from_slice(&bias);
+        last = layer.bias;
+    }
+    // Means first, then the logarithms of their deviations.
+    let middle = last.start + last.len() / 2;
+    numbers[middle..last.end].fill(deviation.ln() as f32);
+    numbers
 }
 
 /// The policy that these weights are, without a file around them.

@@ -3,7 +3,8 @@
 //! ```text
 //!  TrainConfig --> Data        zones, cut into ranges of training and of validation
 //!      |            |
-//!      '--> Lesson -+--> fit   means and ranges of the inputs, over training alone
+//!      '--> Lesson -+--> fit   means and ranges of the inputs, over training alone, or
+//!             |     '--> start, the policy that it starts from, as it is
 //!             |
 //!             +--> Training    environments, agent; judged by Validation, every so many steps
 //!             '--> export      the network of the best evaluation as policy.yaml and weights
@@ -21,9 +22,10 @@ mod lesson;
 mod parity;
 mod remembered;
 mod search;
+mod start;
 mod validation;
 
-pub use config::{Algorithm, ForecastKind, Range, TrainConfig, ZoneConfig};
+pub use config::{Algorithm, ForecastKind, Range, StartConfig, TrainConfig, ZoneConfig};
 pub use data::{Data, DataError};
 pub use export::{PolicyFolder, deployed, weights};
 pub use lesson::{Lesson, LessonError};
@@ -31,4 +33,5 @@ pub use parity::{Parity, TOLERANCE, parity};
 pub use search::{
     FoundTraining, SearchError, TrainingRound, TrainingSearch, TriedTraining, search_training,
 };
+pub use start::{Start, StartError};
 pub use validation::{Judged, Validation};

@@ -174,6 +174,9 @@ fn around(config: &TrainConfig, rng: &mut impl Rng) -> (Map<String, Value>, Trai
     let batch = number(&draw(&Range::OneOf(&[64, 128, 256, 512]), rng)) as usize;
     let width = number(&draw(&Range::OneOf(&[16, 32, 64, 128]), rng)) as usize;
     let spreads = number(&draw(&Range::Logarithmic(0.1, 2.0), rng));
+    // A policy that it starts from has its own.
+    let is_started = config.start.is_some();
+    let hidden = if is_started { config.algorithm.hidden().to_vec() } else { vec![width; 2] };
     let mut settings = Map::new();
     let name = config.algorithm.name();
     let mut set = |key: &str, value: Value| {
@@ -181,25 +184,27 @@ fn around(config: &TrainConfig, rng: &mut impl Rng) -> (Map<String, Value>, Trai
     };
     set("discount", json!(discount));
     set("learningRate", json!(rate));
-    set("hidden", json!([width, width]));
+    set("hidden", json!(hidden));
     match &mut config.algorithm {
         Algorithm::Sac(sac) => {
             (sac.discount, sac.learning_rate, sac.batch) = (discount, rate, batch);
-            sac.hidden = vec![width; 2];
+            sac.hidden = hidden;
             set("batch", json!(batch));
         }
         Algorithm::Dqn(dqn) => {
             (dqn.discount, dqn.learning_rate, dqn.batch) = (discount, rate, batch);
-            dqn.hidden = vec![width; 2];
+            dqn.hidden = hidden;
             set("batch", json!(batch));
         }
         Algorithm::A2c(a2c) => {
             (a2c.discount, a2c.learning_rate) = (discount, rate);
-            a2c.hidden = vec![width; 2];
+            a2c.hidden = hidden;
         }
     }
-    config.environment.action.spreads = Some(spreads);
-    settings.insert("environment.action.spreads".to_owned(), json!(spreads));
+    if !is_started {
+        config.environment.action.spreads = Some(spreads);
+        settings.insert("environment.action.spreads".to_owned(), json!(spreads));
+    }
     (settings, config)
 }
 
@@ -221,6 +226,11 @@ fn train(
     let mut config = TrainConfig { steps, seeds: 1, ..config.clone() };
     config.training.evaluate_every = (steps / EVALUATIONS).max(1);
     config.training.warm_up_steps = config.training.warm_up_steps.min(steps / EVALUATIONS);
+    let updates = config.updates();
+    if let Some(start) = &mut config.start {
+        // The actor should learn in the shortest of them, too.
+        start.critics_first = start.critics_first.min(updates / 4);
+    }
     let lesson = Lesson::new(config, data.clone())?;
     let mut training = lesson.training(lesson.config().training.seed)?;
     let mut watch = Watch { stop, best: None };

@@ -22,10 +22,17 @@ pub const NEVER_WAITS: &str = "kind: threshold\nsettings: {gramsPerKwh: 900}\n\
 
 /// A fortnight of hours: clean at noon and dirty at midnight, each day a little other than the one before.
 pub fn sunny(zone: &str) -> HistorySeries {
-    hours(zone, |hour, day| {
-        let angle = (hour as f64 - 12.0) / 24.0 * std::f64::consts::TAU;
-        300.0 - 150.0 * angle.cos() + (day % 5) as f64
-    })
+    hours(zone, sun)
+}
+
+/// The same over so many days.
+pub fn sunny_days(zone: &str, days: i64) -> HistorySeries {
+    days_of(zone, days, sun)
+}
+
+fn sun(hour: i64, day: i64) -> f64 {
+    let angle = (hour as f64 - 12.0) / 24.0 * std::f64::consts::TAU;
+    300.0 - 150.0 * angle.cos() + (day % 5) as f64
 }
 
 /// The same at all hours: nothing can be saved.
@@ -35,7 +42,11 @@ pub fn flat(zone: &str) -> HistorySeries {
 
 /// A fortnight of a zone, by hour of the day and number of the day.
 pub fn hours(zone: &str, value: impl Fn(i64, i64) -> f64) -> HistorySeries {
-    let values = (0..14 * 24).map(|hour| Some(value(hour % 24, hour / 24)));
+    days_of(zone, 14, value)
+}
+
+fn days_of(zone: &str, days: i64, value: impl Fn(i64, i64) -> f64) -> HistorySeries {
+    let values = (0..days * 24).map(|hour| Some(value(hour % 24, hour / 24)));
     HistorySeries {
         scale: Scale {
             zone: zone.parse().unwrap(),
@@ -44,7 +55,7 @@ pub fn hours(zone: &str, value: impl Fn(i64, i64) -> f64) -> HistorySeries {
         },
         source: "electricity-maps".to_owned(),
         confidence: 1.0,
-        from: end() - Span::DAY * 14,
+        from: end() - Span::DAY * days,
         step_minutes: 60,
         updated_at: end(),
         values: values.collect(),
