@@ -122,8 +122,8 @@ COVERAGE = $(abspath $(or $(CARGO_TARGET_DIR),target))/coverage
 .PHONY: coverage
 coverage: ## Count the lines that the tests run, by crate; COVERED='-p NAME' for some (needs cargo-llvm-cov; an hour when cold)
 	CARGO_TARGET_DIR="$(COVERAGE)" cargo llvm-cov --locked $(COVERED) --all-features --ignore-run-fail --no-report
-	CARGO_TARGET_DIR="$(COVERAGE)" cargo llvm-cov report --json --summary-only --output-path "$(COVERAGE)/summary.json"
-	docs/coverage "$(COVERAGE)/summary.json"
+	CARGO_TARGET_DIR="$(COVERAGE)" cargo llvm-cov report --lcov --output-path "$(COVERAGE)/coverage.lcov"
+	docs/coverage "$(COVERAGE)/coverage.lcov"
 
 .PHONY: quickstart
 quickstart: ## Run the first scenario

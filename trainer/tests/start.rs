@@ -89,7 +89,7 @@ fn the_actor_stays_until_the_critics_have_learned() {
     // The noise that it starts with is less than the -1 nat that the temperature aims at.
     let metrics = training.agent().metrics();
     let entropy = metrics.iter().find(|(name, _)| *name == "entropy_nats").unwrap().1;
-    assert!((-2.5..-1.0).contains(&entropy), "{entropy}");
+    assert!((-4.0..-1.0).contains(&entropy), "{entropy}");
     let then = training.agent().save().unwrap();
     for name in ["actor", "log_temperature"] {
         assert_eq!(first.model[name], then.model[name], "{name}");

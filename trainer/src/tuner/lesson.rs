@@ -23,8 +23,8 @@ use crate::training::{self, Training};
 
 /// Standard deviation, before the tangent, of the noise of an actor that starts from a policy: a policy file has
 /// none. Smaller than what the temperature aims at, so that what is tried first is near the policy: over `sac-v1` it
-/// has an entropy of -2 nats, and 0.5 would have about the -1 that is aimed at. Which of the two is better is open: of
-/// three trainings on two months of 2021, two came out better with 0.5.
+/// has an entropy of -2 to -3 nats, and -1 is aimed at. Whether more is better is open: of three trainings on two
+/// months of 2021, two came out better with 0.5.
 const START_DEVIATION: f64 = 0.2;
 
 /// Settings, data, and the observation that was fitted to it.
