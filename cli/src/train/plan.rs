@@ -89,23 +89,22 @@ pub fn settings_and_data(file: &Path) -> Result<(TrainConfig, Data), Failure> {
 
 /// A copy of the settings has to find the files from wherever it is read.
 fn make_absolute(config: &mut TrainConfig, base: &Path) -> Result<(), Failure> {
+    let absolute = |path: &Path| {
+        std::path::absolute(base.join(path))
+            .map_err(|error| Failure::new(format!("{}: {error}", path.display())))
+    };
     for file in config.zones.iter_mut().flat_map(|zone| &mut zone.files) {
-        *file = std::path::absolute(base.join(&*file))
-            .map_err(|error| Failure::new(format!("{}: {error}", file.display())))?;
+        *file = absolute(file)?;
     }
     if let ForecastKind::Model(source) = &mut config.forecast
         && library::find(source).is_none()
     {
-        let folder = std::path::absolute(base.join(&*source))
-            .map_err(|error| Failure::new(format!("{source}: {error}")))?;
-        *source = folder.display().to_string();
+        *source = absolute(Path::new(source))?.display().to_string();
     }
     if let Some(start) = &mut config.start
         && policies::find(&start.policy).is_none()
     {
-        let folder = std::path::absolute(base.join(&start.policy))
-            .map_err(|error| Failure::new(format!("{}: {error}", start.policy)))?;
-        start.policy = folder.display().to_string();
+        start.policy = absolute(Path::new(&start.policy))?.display().to_string();
     }
     Ok(())
 }

@@ -123,11 +123,7 @@ fn lesson(
     let policy = in_force.ok_or(NotTuned::NoPolicy)?;
     let start =
         Start::new(policy.clone()).map_err(|_| NotTuned::NoNetwork(policy.file.name.clone()))?;
-    let environment = WorldConfig {
-        credit: Credit::Rule,
-        weights: Weights { saving: 100.0, ..Weights::default() },
-        ..WorldConfig::default()
-    };
+    let environment = world();
     let days = |span: Span| span.hours() / 24.0;
     let episode = Span::HOUR * i64::from(environment.episode_hours) + environment.tail();
     let (first, needed) = (past.from + LOOK_BACK, LOOK_BACK + episode);
@@ -146,10 +142,7 @@ fn lesson(
     let algorithm = sac::Settings {
         hidden: start.hidden(),
         learning_rate: settings.learning_rate,
-        discount: 0.9,
-        batch: 256,
-        initial_temperature: 0.02,
-        ..sac::Settings::default()
+        ..algorithm()
     };
     let mut training = TrainConfig {
         name: name(&policy.file.name),
@@ -176,6 +169,25 @@ fn lesson(
     });
     let data = Data::of(sources, &training.forecast, start)?;
     Ok(Lesson::new(training, data)?)
+}
+
+/// The world that `sac-v1` learned in; rule, observation and action are those of the policy.
+fn world() -> WorldConfig {
+    WorldConfig {
+        credit: Credit::Rule,
+        weights: Weights { saving: 100.0, ..Weights::default() },
+        ..WorldConfig::default()
+    }
+}
+
+/// How `sac-v1` learned in it.
+fn algorithm() -> sac::Settings {
+    sac::Settings {
+        discount: 0.9,
+        batch: 256,
+        initial_temperature: 0.02,
+        ..sac::Settings::default()
+    }
 }
 
 /// The weights as a policy that says where it comes from.
@@ -222,6 +234,15 @@ fn name(policy: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_settings_are_those_that_sac_v1_was_trained_with() {
+        let shipped = include_str!("../../../policies/library/sac-v1/train.yaml");
+        let shipped = TrainConfig::parse(shipped).unwrap();
+        assert_eq!(shipped.algorithm, Algorithm::Sac(algorithm()));
+        let WorldConfig { base, observation, action, .. } = shipped.environment.clone();
+        assert_eq!(shipped.environment, WorldConfig { base, observation, action, ..world() });
+    }
 
     #[test]
     fn a_name_says_that_it_was_trained_on_and_can_be_one() {
